@@ -1,0 +1,52 @@
+package verify
+
+import (
+	"crypto/sha256"
+	"errors"
+	"math/bits"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// TreeRoot returns the RFC 6962 (section 2.1) Merkle tree hash over leaf
+// hashes. The root of no leaves is SHA-256 of nothing.
+func TreeRoot(leaves []tlog.Hash) tlog.Hash {
+	switch len(leaves) {
+	case 0:
+		return sha256.Sum256(nil)
+	case 1:
+		return leaves[0]
+	}
+	k := splitPoint(len(leaves))
+	return tlog.NodeHash(TreeRoot(leaves[:k]), TreeRoot(leaves[k:]))
+}
+
+// TreePath returns the RFC 6962 audit path of leaf i, lowest sibling first.
+// It panics if i is out of range.
+func TreePath(leaves []tlog.Hash, i int) []tlog.Hash {
+	if len(leaves) == 1 && i == 0 {
+		return nil
+	}
+	k := splitPoint(len(leaves))
+	if i < k {
+		return append(TreePath(leaves[:k], i), TreeRoot(leaves[k:]))
+	}
+	return append(TreePath(leaves[k:], i-k), TreeRoot(leaves[:k]))
+}
+
+// errPath is why a path does not lead from a leaf to a root.
+var errPath = errors.New("path does not lead from this leaf to this root")
+
+// CheckPath reports whether path leads from leaf i of count to root.
+func CheckPath(root tlog.Hash, path []tlog.Hash, i, count int64, leaf tlog.Hash) error {
+	if i < 0 || i >= count {
+		return errPath
+	}
+	if err := tlog.CheckRecord(path, count, root, i, leaf); err != nil {
+		return errPath
+	}
+	return nil
+}
+
+// splitPoint returns the largest power of two smaller than n, for n > 1.
+func splitPoint(n int) int { return 1 << (bits.Len(uint(n-1)) - 1) } //nolint:gosec // n > 1
