@@ -59,9 +59,10 @@ type ReceiptAnchor struct {
 }
 
 // MakeReceipt puts a receipt together from what the vault holds. leaves are
-// the row leaves of the segment in order, segments the hashes of the segments
+// the row leaves of the segment in order and at is the row's place among them,
+// counted from 0; segments the hashes of the segments
 // the anchor covers, show the items to show (nil for all).
-func MakeReceipt(row *Row, salt Salt, seg *Segment, leaves []tlog.Hash, segments []tlog.Hash, segmentIndex int, leaf *Leaf, fields []LeafField, proof string, show []int) *Receipt {
+func MakeReceipt(row *Row, salt Salt, seg *Segment, leaves []tlog.Hash, at int, segments []tlog.Hash, segmentIndex int, leaf *Leaf, fields []LeafField, proof string, show []int) *Receipt {
 	r := &Receipt{Format: ReceiptFormat, Cell: row.Cell, Proof: proof}
 	head, itemBytes, itemLeaves := rowParts(row, salt)
 	hs := salt.HeadSalt()
@@ -77,7 +78,6 @@ func MakeReceipt(row *Row, salt Salt, seg *Segment, leaves []tlog.Hash, segments
 		s := salt.ItemSalt(i)
 		r.Items.Shown = append(r.Items.Shown, ReceiptItem{i, itemBytes[i], s[:], pathBytes(TreePath(itemLeaves, i))})
 	}
-	at := int(row.Seq - seg.FirstSeq) //nolint:gosec // a segment has far fewer rows
 	r.Segment = ReceiptPath{EncodeSegment(seg), int64(at), pathBytes(TreePath(leaves, at))}
 	fi := 0
 	for i := range fields {

@@ -18,7 +18,7 @@ type Segment struct {
 	Node           uint16
 	Incarnation    uint64
 	Number         uint64   // rises by one, from 1, over all incarnations of the node
-	FirstSeq       uint64   // sequence number of its first row
+	First          uint64   // position of its first row; positions count the rows of the node in the order they became durable, from 1
 	Count          uint64   // number of its rows, at least 1
 	Root           [32]byte // RFC 6962 root over its row leaves
 	Prev           [32]byte // hash of the node's segment before; zero for the first
@@ -33,7 +33,7 @@ func EncodeSegment(s *Segment) []byte {
 	w.Uint(uint64(s.Node))
 	w.Uint(s.Incarnation)
 	w.Uint(s.Number)
-	w.Uint(s.FirstSeq)
+	w.Uint(s.First)
 	w.Uint(s.Count)
 	w.Fixed(s.Root[:])
 	w.Fixed(s.Prev[:])
@@ -53,7 +53,7 @@ func DecodeSegment(b []byte) (*Segment, error) {
 		r.Fail()
 	}
 	s.Node = uint16(node) //nolint:gosec // checked above
-	s.Incarnation, s.Number, s.FirstSeq, s.Count = r.Uint(), r.Uint(), r.Uint(), r.Uint()
+	s.Incarnation, s.Number, s.First, s.Count = r.Uint(), r.Uint(), r.Uint(), r.Uint()
 	r.Fixed(s.Root[:])
 	r.Fixed(s.Prev[:])
 	r.Fixed(s.PrevCheckpoint[:])

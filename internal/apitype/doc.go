@@ -1,0 +1,6 @@
+// Package apitype is the bodies of the HTTP API under /v1: what the server
+// reads and writes, the client sends and the vault understands. It has types
+// and no behaviour; package client re-exports what users need.
+//
+// Start at [Routes].
+package apitype
