@@ -40,14 +40,15 @@ func decodeNamed(r *canon.Reader) (named []Named) {
 }
 
 // NamedItems returns how a client names items by subject and record: what
-// [Auth.Named] stands for when it is empty.
+// [Auth.Named] stands for when it is empty. A client cannot name the ids of
+// what it creates.
 func NamedItems(cell bonded.CellID, items []Item) []Named {
 	named := make([]Named, len(items))
 	for i := range items {
-		if !items[i].Subject.IsZero() {
+		if !items[i].Subject.IsZero() && !items[i].Create {
 			named[i].Subject = bonded.SubjectID{Cell: cell, ID: items[i].Subject}.String()
 		}
-		if !items[i].Record.IsZero() {
+		if !items[i].Record.IsZero() && !items[i].Create {
 			named[i].Record = bonded.RecordID{Cell: cell, ID: items[i].Record}.String()
 		}
 		for _, f := range items[i].Fields {

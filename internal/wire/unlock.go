@@ -48,6 +48,7 @@ type Auth struct {
 
 // An Item is one subject's record, or the values of one search.
 type Item struct {
+	Create  bool      // make a new subject key: the subject must not exist yet
 	Subject bonded.ID // zero for searches
 	Record  bonded.ID
 	Fields  []FieldVersion
@@ -125,6 +126,7 @@ func encodeEntry(w *canon.Writer, e *Entry) {
 	w.Uint(uint64(len(e.Items)))
 	for i := range e.Items {
 		it := &e.Items[i]
+		w.Bool(it.Create)
 		w.Fixed(it.Subject[:])
 		w.Fixed(it.Record[:])
 		w.Uint(uint64(len(it.Fields)))
@@ -192,6 +194,7 @@ func decodeEntry(r *canon.Reader) (e Entry) {
 }
 
 func decodeItem(r *canon.Reader) (it Item) {
+	it.Create = r.Bool()
 	r.Fixed(it.Subject[:])
 	r.Fixed(it.Record[:])
 	for range r.Count(verify.MaxRowFields) {
