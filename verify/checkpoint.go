@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"encoding/binary"
 	"errors"
 	"strconv"
 	"strings"
@@ -196,13 +195,7 @@ func openFailure(err error, logKey note.Verifier) error {
 }
 
 func cosignatureOf(s note.Signature) Cosignature {
-	// The verifier has accepted these bytes, so they decode.
-	b, _ := b64.DecodeString(s.Base64)
-	var t int64
-	if len(b) >= 12 {
-		t = int64(binary.BigEndian.Uint64(b[4:12]))
-	}
-	return Cosignature{Name: s.Name, KeyHash: s.Hash, Time: t}
+	return Cosignature{Name: s.Name, KeyHash: s.Hash, Time: CosignatureTimeOf(s)}
 }
 
 func parseCheckpointText(text string) (*Checkpoint, error) {

@@ -111,6 +111,21 @@ func cosignatureTime(sig []byte) (int64, bool) {
 	return int64(t), t <= math.MaxInt64
 }
 
+// CosignatureTimeOf returns the POSIX time in seconds of a cosignature that
+// [note.Open] has verified with a [CosignatureKey]. It returns 0 for a line
+// that is none.
+func CosignatureTimeOf(s note.Signature) int64 {
+	b, err := b64.DecodeString(s.Base64)
+	if err != nil || len(b) < 4 {
+		return 0
+	}
+	t, ok := cosignatureTime(b[4:])
+	if !ok {
+		return 0
+	}
+	return t
+}
+
 // ValidKeyName reports whether s can name a key in a signed note: not empty,
 // UTF-8, no spaces, no control characters and no plus
 // (c2sp.org/signed-note, "Signatures").
