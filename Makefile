@@ -1,0 +1,70 @@
+# make run   builds everything and runs the main job on a deployment of its own
+# make test  sets up what the tests need and runs all of them
+# CONTRIBUTING.md explains the other targets.
+
+SHELL   := /bin/bash
+GO      ?= go
+BIN     := bin
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X bonded/internal/node.Version=$(VERSION)
+GOFLAGS_BUILD := -trimpath -ldflags '$(LDFLAGS)'
+PKG     ?= ./...
+INPUT   ?=
+ARGS    ?=
+FUZZTIME ?= 10s
+
+export CGO_ENABLED := 0
+
+.PHONY: build run test lint bench bench-large fuzz crash e2e cross clean tools
+
+build:
+	@mkdir -p $(BIN)
+	$(GO) build $(GOFLAGS_BUILD) -o $(BIN)/ ./cmd/...
+
+# The main job, end to end, on the embedded default. INPUT= names a CSV of
+# people; relative paths count from here. ARGS=--exit stops when it is done.
+run: build
+	$(BIN)/bonded demo $(if $(INPUT),--input '$(abspath $(INPUT))') $(ARGS)
+
+test:
+	@scripts/setup test
+	$(GO) vet ./...
+	$(GO) test -count=1 -timeout 25m $(PKG)
+
+# Kill -9 in earnest: 20 rounds for every process.
+crash:
+	BONDED_CRASH_ROUNDS=20 $(GO) test -count=1 -timeout 30m -run 'Crash|Kill' -v ./...
+
+# The browser suite of the console and portal belongs to them; this runs the
+# end-to-end suite over real processes and sockets.
+e2e:
+	$(GO) test -count=1 -timeout 20m -run 'E2E' -v ./bondedtest/...
+
+lint: tools
+	@out=$$($(TOOLS)/gofumpt -l . ); if [ -n "$$out" ]; then echo "gofumpt: $$out"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) test -count=1 -run 'TestDependency|TestPackage|TestPublicAPI|TestDirect' .
+	$(TOOLS)/golangci-lint run ./...
+
+bench: build
+	@scripts/setup bench
+	$(GO) run ./bench -bin $(BIN) $(ARGS)
+
+bench-large: build
+	@scripts/setup bench
+	$(GO) run ./bench -bin $(BIN) -large $(ARGS)
+
+# Every fuzz target for FUZZTIME each.
+fuzz:
+	@scripts/fuzz $(FUZZTIME)
+
+# Servers for linux, client tools for macOS and Windows.
+cross:
+	@scripts/cross
+
+TOOLS := $(CURDIR)/.cache/tools
+tools:
+	@scripts/setup lint
+
+clean:
+	rm -rf $(BIN) dist .cache
