@@ -146,16 +146,34 @@ func TestCheckLogReturnsTheErrorOfEntry(t *testing.T) {
 func TestLogPathsMatchThoseOfXMod(t *testing.T) {
 	for _, n := range []int64{0, 1, 999, 1000, 1234067, 999999999} {
 		want := strings.Replace(tlog.Tile{H: 8, L: 3, N: n, W: 17}.Path(), "tile/8/", "tile/", 1)
-		if got := verify.TilePath(3, n, 17); got != want || !verify.ValidLogPath(got) {
+		if got := verify.TilePath(3, n, 17); got != want || !validPath(got) {
 			t.Errorf("got %s, want %s", got, want)
 		}
-		if p := verify.BundlePath(n, 256); !verify.ValidLogPath(p) {
+		if p := verify.BundlePath(n, 256); !validPath(p) {
 			t.Errorf("%s is refused", p)
 		}
 	}
 	for _, bad := range []string{"", "/checkpoint", "checkpoint/", "tile/0/1", "tile/64/000", "tile/00/000", "tile/0/x000/001", "tile/0/000.p/0", "tile/0/000.p/256", "tile/0/000.p/01", "tile/../checkpoint", "tile/entries/../../.state/treeState", "tile/0/000/001", ".state/treeState", "tile/data/000", "tile/0/+01"} {
-		if verify.ValidLogPath(bad) {
+		if validPath(bad) {
 			t.Errorf("accepted %q", bad)
+		}
+	}
+}
+
+func validPath(p string) bool {
+	_, ok := verify.ParseLogPath(p)
+	return ok
+}
+
+func TestLogResourceWithinASize(t *testing.T) {
+	for path, want := range map[string]bool{
+		"checkpoint": false, "tile/0/000": true, "tile/0/001": true, "tile/0/002.p/188": true, "tile/0/002.p/189": false,
+		"tile/0/002": false, "tile/1/000.p/2": true, "tile/1/000.p/3": false, "tile/2/000.p/1": false, "tile/63/000.p/1": false,
+		"tile/entries/002.p/188": true, "tile/entries/003.p/1": false,
+	} {
+		r, ok := verify.ParseLogPath(path)
+		if !ok || r.Within(700) != want {
+			t.Errorf("%s: %+v %v", path, r, ok)
 		}
 	}
 }

@@ -54,47 +54,59 @@ func tileIndex(n int64) string {
 	return s
 }
 
-// ValidLogPath reports whether path names a resource of the tlog-tiles layout
-// in its one right spelling: the checkpoint, a hash tile or an entry bundle.
-// Servers use it to serve nothing else.
-func ValidLogPath(path string) bool {
+// A LogResource is one file of the tlog-tiles layout.
+type LogResource struct {
+	Checkpoint bool  // the checkpoint; the other fields are zero
+	Entries    bool  // an entry bundle, else a hash tile
+	Level      int   // of a hash tile, 0 to 63
+	Index      int64 // of the tile or bundle
+	Width      int   // hashes or entries in it, 1 to [TileWidth]
+}
+
+// ParseLogPath reads a path below a log's prefix. It returns false for
+// anything but the one right spelling of a resource, so that servers can serve
+// nothing else.
+func ParseLogPath(path string) (LogResource, bool) {
 	if path == CheckpointPath {
-		return true
+		return LogResource{Checkpoint: true}, true
 	}
-	rest, ok := strings.CutPrefix(path, "tile/")
-	if !ok {
-		return false
-	}
-	kind, rest, ok := strings.Cut(rest, "/")
-	if !ok {
-		return false
+	r := LogResource{Width: TileWidth}
+	kind, rest, ok := strings.Cut(strings.TrimPrefix(path, "tile/"), "/")
+	if !ok || !strings.HasPrefix(path, "tile/") {
+		return LogResource{}, false
 	}
 	level, ok := parseDecimal(kind)
-	if kind != "entries" && (!ok || level > 63) {
+	if r.Entries = kind == "entries"; !r.Entries && (!ok || level > 63) {
+		return LogResource{}, false
+	}
+	r.Level = int(level)
+	rest, w, partial := strings.Cut(rest, ".p/")
+	if partial {
+		width, ok := parseDecimal(w)
+		if !ok || width < 1 || width >= TileWidth {
+			return LogResource{}, false
+		}
+		r.Width = int(width)
+	}
+	for g := range strings.SplitSeq(rest, "/") {
+		d, err := strconv.ParseUint(strings.TrimPrefix(g, "x"), 10, 16)
+		if err != nil || r.Index > maxTreeSize {
+			return LogResource{}, false
+		}
+		r.Index = r.Index*1000 + int64(d)
+	}
+	return r, rest == tileIndex(r.Index)
+}
+
+// Within reports whether a tree of size has settled the resource: it will
+// never hold anything else. The checkpoint never settles.
+func (r LogResource) Within(size int64) bool {
+	if r.Checkpoint {
 		return false
 	}
-	rest, w, partial := strings.Cut(rest, ".p/")
-	width := int64(0)
-	if partial {
-		if width, ok = parseDecimal(w); !ok || width < 1 || width >= TileWidth {
-			return false
-		}
-	}
-	var n int64
-	groups := strings.Split(rest, "/")
-	for i, g := range groups {
-		if i < len(groups)-1 {
-			if g, ok = strings.CutPrefix(g, "x"); !ok {
-				return false
-			}
-		}
-		d, err := strconv.ParseUint(g, 10, 16)
-		if len(g) != 3 || err != nil || n > maxTreeSize {
-			return false
-		}
-		n = n*1000 + int64(d)
-	}
-	return rest == tileIndex(n)
+	// The tile's last hash covers entries up to end*256^level.
+	end := r.Index*TileWidth + int64(r.Width)
+	return r.Level < 8 && end <= size>>(8*r.Level)
 }
 
 // A compactTree computes tiles and the root of a growing tree from its leaf
