@@ -34,6 +34,10 @@ type Why struct {
 	Basis   string         `json:"basis,omitempty"`  // id of a basis record, or a legal basis such as "contract"
 }
 
+// Asked returns w: how the server and the client reach the purpose of any
+// request that names one.
+func (w *Why) Asked() *Why { return w }
+
 // Values are fields by name. A value is a JSON string, number, boolean or
 // null (null removes the field).
 type Values map[string]json.RawMessage
