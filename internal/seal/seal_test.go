@@ -260,12 +260,6 @@ func TestKeysNeverPrint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	driver := seal.NewKey()
-	sealed, err := seal.SealSecret(driver, "x", []byte(secret))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = sealed
 	sk := seal.NewSubjectKey()
 	vk := sk.VersionKey(seal.SM4GCM, "cn", "users", bonded.ID{1}, bonded.ID{2})
 	ik := seal.InnerIndexKey(k, seal.AES256GCM, "users", "email")

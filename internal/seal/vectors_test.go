@@ -256,17 +256,23 @@ func buildHPKE(t *testing.T, old []byte) hpkeVector {
 	return v
 }
 
-func TestVectorsHold(t *testing.T) {
+func readVectors(tb testing.TB) vectors {
+	tb.Helper()
 	data, err := os.ReadFile(vectorsFile)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var v vectors
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&v); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
+	return v
+}
+
+func TestVectorsHold(t *testing.T) {
+	v := readVectors(t)
 	subjectKeys := make(map[string]seal.SubjectKey) // bytes → key, got by unwrapping
 	t.Run("wrapped", func(t *testing.T) {
 		for _, w := range v.Wrapped {
