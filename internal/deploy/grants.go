@@ -1,0 +1,168 @@
+package deploy
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"bonded"
+	"bonded/internal/grant"
+)
+
+// A Principal is what bonded key create makes in each cell it names.
+type Principal struct {
+	ID        string
+	Roles     []string
+	Purposes  []bonded.Purpose
+	Scope     map[string][]string
+	Budget    uint32        // distinct subjects an hour
+	Valid     time.Duration // from now
+	NoBearer  bool          // sessions only
+	Job       bool
+	Erase     bool
+	HourlyCap uint32
+	Location  bonded.CellID // cell it sits in; empty: the cell of the grant
+}
+
+// grantsPath is where the administrator keeps a cell's grant set.
+func (l Layout) grantsPath(cell bonded.CellID) string {
+	return filepath.Join(l.Admin(), "grants-"+string(cell)+".json")
+}
+
+// Grant adds or replaces p in the cells named, signs the new sets and writes
+// them to the administrator's folder, the vaults and the keyholders. A running
+// keyholder takes the set up by itself. It returns p's credential, which is
+// kept nowhere else.
+func (l Layout) Grant(p Principal, cells []bonded.CellID, now time.Time) (*Credential, error) {
+	admin, err := l.adminKey()
+	if err != nil {
+		return nil, err
+	}
+	cred := &Credential{Principal: p.ID, Cells: map[bonded.CellID]*CellCredential{}}
+	for _, cell := range cells {
+		set, err := l.grantSet(cell, admin)
+		if err != nil {
+			return nil, err
+		}
+		g, cc := p.grant(cell, now)
+		set.Grants = slices.DeleteFunc(set.Grants, func(o grant.Grant) bool { return o.ID == p.ID })
+		set.Grants = append(set.Grants, g)
+		if err := l.install(set, admin, now); err != nil {
+			return nil, err
+		}
+		cred.Cells[cell] = cc
+	}
+	return cred, nil
+}
+
+// Revoke takes a principal out of the sets of the cells named. It returns an
+// error with code withheld if none had it.
+func (l Layout) Revoke(id string, cells []bonded.CellID, now time.Time) error {
+	admin, err := l.adminKey()
+	if err != nil {
+		return err
+	}
+	found := false
+	for _, cell := range cells {
+		set, err := l.grantSet(cell, admin)
+		if err != nil {
+			return err
+		}
+		n := len(set.Grants)
+		set.Grants = slices.DeleteFunc(set.Grants, func(o grant.Grant) bool { return o.ID == id })
+		if len(set.Grants) == n {
+			continue
+		}
+		found = true
+		if err := l.install(set, admin, now); err != nil {
+			return err
+		}
+	}
+	if !found {
+		return &bonded.Error{Code: bonded.CodeWithheld, Message: "no such principal", Hint: "bonded key list shows them"}
+	}
+	return nil
+}
+
+// Grants returns the set of a cell as the administrator last signed it.
+func (l Layout) Grants(cell bonded.CellID) (*grant.Set, error) {
+	admin, err := l.adminKey()
+	if err != nil {
+		return nil, err
+	}
+	return l.grantSet(cell, admin)
+}
+
+func (p *Principal) grant(cell bonded.CellID, now time.Time) (grant.Grant, *CellCredential) {
+	pub, priv, _ := ed25519.GenerateKey(rand.Reader) // never fails since Go 1.24
+	g := grant.Grant{
+		ID: p.ID, Key: base64.StdEncoding.EncodeToString(pub), Location: cell, Roles: p.Roles,
+		Purposes: p.Purposes, Scope: p.Scope, Budget: p.Budget, Bearer: !p.NoBearer && !p.Job,
+		NotBefore: now.UTC().Add(-time.Minute).Truncate(time.Second), NotAfter: now.UTC().Add(p.Valid).Truncate(time.Second),
+		Job: p.Job, Erase: p.Erase, HourlyCap: p.HourlyCap,
+	}
+	if p.Location != "" {
+		g.Location = p.Location
+	}
+	cc := &CellCredential{GrantKey: priv.Seed()}
+	if g.Bearer {
+		cc.Bearer = NewBearer()
+		h := sha256.Sum256([]byte(cc.Bearer))
+		g.BearerHash = base64.StdEncoding.EncodeToString(h[:])
+	}
+	if p.Job {
+		g.Key, cc.GrantKey, g.JobRate = "", nil, p.Budget
+	}
+	return g, cc
+}
+
+func (l Layout) grantSet(cell bonded.CellID, admin ed25519.PrivateKey) (*grant.Set, error) {
+	b, err := os.ReadFile(l.grantsPath(cell))
+	if errors.Is(err, fs.ErrNotExist) {
+		return &grant.Set{Format: grant.Format, Cell: cell}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read grants: %w", err)
+	}
+	pub, _ := admin.Public().(ed25519.PublicKey)
+	return grant.Open(b, pub)
+}
+
+// install signs the next number of a set and hands it to both parties.
+func (l Layout) install(set *grant.Set, admin ed25519.PrivateKey, now time.Time) error {
+	set.Number++
+	set.Issued = now.UTC().Truncate(time.Second)
+	b, err := grant.Sign(set, admin)
+	if err != nil {
+		return fmt.Errorf("sign grants: %w", err)
+	}
+	for _, path := range []string{
+		filepath.Join(l.Keyholder(set.Cell), "grants.json"),
+		filepath.Join(l.Vault(set.Cell), "grants.json"),
+		l.grantsPath(set.Cell),
+	} {
+		if err := writeFile(path, b, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l Layout) adminKey() (ed25519.PrivateKey, error) {
+	b, err := readSecret(filepath.Join(l.Admin(), "admin.key"))
+	if err != nil {
+		return nil, err
+	}
+	if len(b) != ed25519.SeedSize {
+		return nil, bonded.Errorf(bonded.CodeConfig, "administrator key has the wrong length")
+	}
+	return ed25519.NewKeyFromSeed(b), nil
+}

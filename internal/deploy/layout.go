@@ -1,0 +1,42 @@
+package deploy
+
+import (
+	"path/filepath"
+	"strconv"
+
+	"bonded"
+)
+
+// A Layout is the folder of a deployment on one machine:
+//
+//	cells.json, cells.json.sig   the directory
+//	admin/                       the firm's administrator: its key, the signed grant sets
+//	keys/                        credentials of principals
+//	CELL/vault, CELL/keyholder   the parties of a cell
+//	witness-1 … witness-3        witnesses
+type Layout struct{ Dir string }
+
+// Directory returns the path of cells.json.
+func (l Layout) Directory() string { return filepath.Join(l.Dir, "cells.json") }
+
+// Admin returns the administrator's folder.
+func (l Layout) Admin() string { return filepath.Join(l.Dir, "admin") }
+
+// Keys returns the folder of credentials.
+func (l Layout) Keys() string { return filepath.Join(l.Dir, "keys") }
+
+// Credential returns the path of a principal's credential.
+func (l Layout) Credential(principal string) string {
+	return filepath.Join(l.Keys(), principal+".json")
+}
+
+// Vault returns a vault's folder.
+func (l Layout) Vault(cell bonded.CellID) string { return filepath.Join(l.Dir, string(cell), "vault") }
+
+// Keyholder returns a keyholder's folder.
+func (l Layout) Keyholder(cell bonded.CellID) string {
+	return filepath.Join(l.Dir, string(cell), "keyholder")
+}
+
+// Witness returns the folder of witness n, from 1.
+func (l Layout) Witness(n int) string { return filepath.Join(l.Dir, "witness-"+strconv.Itoa(n)) }
