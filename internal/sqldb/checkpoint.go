@@ -1,0 +1,92 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+)
+
+// checkpointBytes is how much is written, roughly, between two checkpoints of
+// the write-ahead log.
+const checkpointBytes = 8 << 20
+
+// A checkpointer moves the write-ahead log into the database file. SQLite by
+// itself does this inside some unlucky commit, which then takes many times as
+// long. Here most of the work is done beside the commits by a connection of
+// its own; the writer then does the short rest between two commits, so that
+// the log can begin again at its start instead of growing for ever.
+type checkpointer struct {
+	db      *DB
+	pool    *sql.DB
+	ask     chan struct{}
+	ready   chan struct{} // the bulk is done: the writer does the rest
+	stop    chan struct{}
+	stopped chan struct{}
+}
+
+func newCheckpointer(ctx context.Context, db *DB, cfg Config) (*checkpointer, error) {
+	c := &checkpointer{
+		db: db, pool: sql.OpenDB(newConnector(cfg.Path, writerPragmas(1024), writerProofs)),
+		ask: make(chan struct{}, 1), ready: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}),
+	}
+	c.pool.SetMaxOpenConns(1)
+	go c.run()
+	if err := c.pool.PingContext(ctx); err != nil {
+		return c, openError(err)
+	}
+	return c, nil
+}
+
+func (c *checkpointer) run() {
+	defer close(c.stopped)
+	for {
+		select {
+		case <-c.stop:
+			return
+		case <-c.ask:
+		}
+		if err := c.once(c.pool.QueryRowContext(background, "PRAGMA wal_checkpoint(PASSIVE)")); err != nil {
+			continue
+		}
+		select {
+		case c.ready <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (c *checkpointer) once(row *sql.Row) error {
+	var busy, frames, moved int64
+	if err := row.Scan(&busy, &frames, &moved); err != nil {
+		err = fmt.Errorf("checkpoint: %w", err)
+		if isFatal(err) {
+			c.db.setFatal(err)
+		}
+		c.db.log.Warn("the write-ahead log could not be moved into the database; it is tried again", "err", err)
+		return err
+	}
+	return nil
+}
+
+// after is called by the writer between commits.
+func (c *checkpointer) after(tx *Tx) {
+	select {
+	case <-c.ready:
+		_ = c.once(tx.conn.QueryRowContext(background, "PRAGMA wal_checkpoint(PASSIVE)")) // logged, and tried again
+	default:
+	}
+	if tx.weight < checkpointBytes {
+		return
+	}
+	tx.weight = 0
+	select {
+	case c.ask <- struct{}{}:
+	default:
+	}
+}
+
+func (c *checkpointer) close() error {
+	close(c.stop)
+	<-c.stopped
+	return c.pool.Close()
+}
