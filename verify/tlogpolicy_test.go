@@ -94,3 +94,22 @@ func FuzzWitnessPolicy(f *testing.F) {
 		}
 	})
 }
+
+func TestCoveredNeedsEveryPastQuorumToMeetAnAnswer(t *testing.T) {
+	for _, c := range []struct {
+		k, n     int
+		answered string
+		want     bool
+	}{{2, 3, "w1 w2", true}, {2, 3, "w1", false}, {1, 3, "w1 w2", false}, {1, 3, "w1 w2 w3", true}, {3, 3, "w1 w2 w3", true}, {2, 4, "w1 w2", false}, {2, 4, "w1 w2 w3", true}} {
+		if got := logPolicy(t, c.k, c.n).Covered(strings.Fields(c.answered)...); got != c.want {
+			t.Errorf("%d of %d, %q: %v", c.k, c.n, c.answered, got)
+		}
+	}
+}
+
+func TestLatestURLEscapesTheOrigin(t *testing.T) {
+	w := verify.PolicyWitness{URL: "https://127.0.0.1:1/w/"}
+	if got := w.LatestURL("log.example/cn&é"); got != "https://127.0.0.1:1/w/latest?origin=log.example%2Fcn%26%C3%A9" {
+		t.Error(got)
+	}
+}

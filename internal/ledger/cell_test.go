@@ -28,6 +28,7 @@ type testWitness struct {
 	dir  string
 	srv  *httptest.Server
 	down atomic.Bool
+	bare atomic.Bool // knows nothing but the C2SP call
 }
 
 // A testCell is a log's key, three witnesses and the policy 2 of 3.
@@ -69,6 +70,10 @@ func newTestCellOf(t testing.TB, skey, vkey string) *testCell {
 		w.srv = httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			if w.down.Load() {
 				panic(http.ErrAbortHandler) // cuts the connection
+			}
+			if w.bare.Load() && r.URL.Path != "/add-checkpoint" {
+				http.NotFound(rw, r)
+				return
 			}
 			h.ServeHTTP(rw, r)
 		}))

@@ -26,6 +26,7 @@ import (
 type Ledger struct {
 	cfg    Config
 	vkey   string
+	signer note.Signer
 	policy *verify.WitnessPolicy
 	files  folder
 	lock   *os.File
@@ -81,7 +82,7 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 	quiet(cfg.Logger)
 
 	// 2. The folder, for this process alone.
-	l := &Ledger{cfg: cfg, vkey: vkey, policy: policy, slots: make(chan struct{}, cfg.MaxInFlight), fatal: make(chan error, 1), changed: make(chan struct{})}
+	l := &Ledger{cfg: cfg, vkey: vkey, signer: signer, policy: policy, slots: make(chan struct{}, cfg.MaxInFlight), fatal: make(chan error, 1), changed: make(chan struct{})}
 	if err := l.openFolder(); err != nil {
 		return nil, err
 	}
@@ -95,7 +96,7 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 	// 4. The writer, which publishes nothing that the quorum has not cosigned.
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	l.cancel = cancel
-	if err := l.startWriter(run, signer, group); err != nil {
+	if err := l.startWriter(run, group); err != nil {
 		cancel()
 		l.releaseFolder()
 		return nil, err
@@ -130,13 +131,13 @@ func (l *Ledger) releaseFolder() {
 	_ = l.lock.Close()
 }
 
-func (l *Ledger) startWriter(ctx context.Context, signer note.Signer, group tessera.WitnessGroup) error {
+func (l *Ledger) startWriter(ctx context.Context, group tessera.WitnessGroup) error {
 	driver, err := posix.New(ctx, posix.Config{HTTPClient: l.cfg.HTTPClient, Path: l.cfg.Dir})
 	if err != nil {
 		return fmt.Errorf("open ledger: %w", err)
 	}
 	opts := tessera.NewAppendOptions().
-		WithCheckpointSigner(signer).
+		WithCheckpointSigner(l.signer).
 		WithBatching(batchSize, l.cfg.BatchAge).
 		WithCheckpointInterval(l.cfg.CheckpointInterval).
 		WithCheckpointRepublishInterval(max(l.cfg.Republish, l.cfg.CheckpointInterval)).

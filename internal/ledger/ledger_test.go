@@ -184,6 +184,30 @@ func TestRestoredFolderRefusesToOpen(t *testing.T) {
 	}
 }
 
+// Witnesses that speak C2SP tlog-witness and nothing more tell the size.
+func TestRestoredFolderIsFoundByAnyC2SPWitness(t *testing.T) {
+	c := newTestCell(t)
+	for _, w := range c.witnesses {
+		w.bare.Store(true)
+	}
+	l := c.open(t, c.dir)
+	mustAppend(t, l, "a")
+	closeLedger(t, l)
+	old := filepath.Join(t.TempDir(), "old")
+	if err := os.CopyFS(old, os.DirFS(c.dir)); err != nil {
+		t.Fatal(err)
+	}
+	l = c.open(t, c.dir)
+	mustAppend(t, l, "b")
+	closeLedger(t, l)
+	for name, dir := range map[string]string{"an old copy": old, "an empty folder": t.TempDir()} {
+		if _, err := ledger.Open(t.Context(), c.config(dir)); bonded.CodeOf(err) != bonded.CodeRestored {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	mustAppend(t, c.open(t, c.dir), "c")
+}
+
 func TestForkedFolderRefusesToOpen(t *testing.T) {
 	c := newTestCell(t)
 	l := c.open(t, c.dir)

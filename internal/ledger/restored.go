@@ -3,13 +3,17 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
+	"maps"
 	"net/http"
-	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -17,55 +21,85 @@ import (
 	"bonded"
 	"bonded/verify"
 
+	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// errNothingYet says that a witness knows the log and has cosigned nothing.
-var errNothingYet = errors.New("witness has cosigned nothing yet")
-
-// LatestOf asks one witness for the newest checkpoint of origin that it has
-// cosigned, and checks the log's and that witness's signatures. It returns nil
-// and no error if the witness has cosigned none yet.
-//
-// The call, GET /latest below the witness's URL, is Bonded's addition to C2SP
-// tlog-witness (spec/witness.md).
-func LatestOf(ctx context.Context, client *http.Client, w verify.PolicyWitness, origin, logVkey string) (*verify.Checkpoint, error) {
-	cp, err := latestOf(ctx, client, w, origin, logVkey)
-	if errors.Is(err, errNothingYet) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("ask witness %s: %w", w.Name, err)
-	}
-	return cp, nil
+// An answer is what a witness says of its newest checkpoint of our log.
+type answer struct {
+	size int64
+	cp   *verify.Checkpoint // nil if it has none, or told only the size
 }
 
-func latestOf(ctx context.Context, client *http.Client, w verify.PolicyWitness, origin, logVkey string) (*verify.Checkpoint, error) {
-	u := strings.TrimSuffix(w.URL, "/") + "/latest?origin=" + url.QueryEscape(origin)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u, http.NoBody)
+// askLatest asks one witness for the newest checkpoint it has cosigned, by the
+// call that Bonded's own witness adds to C2SP tlog-witness (spec/witness.md).
+// One that does not have the call is asked for the size alone.
+func (l *Ledger) askLatest(ctx context.Context, w verify.PolicyWitness) (answer, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.LatestURL(l.cfg.Origin), http.NoBody)
 	if err != nil {
-		return nil, err
+		return answer{}, err
 	}
-	resp, err := client.Do(req) //nolint:gosec // the address is the operator's own, from the witness policy
+	status, _, body, err := l.ask(req)
+	switch {
+	case err != nil:
+		return answer{}, err
+	case status == http.StatusNoContent:
+		return answer{}, nil
+	case status == http.StatusNotFound || status == http.StatusMethodNotAllowed:
+		return l.askSize(ctx, w)
+	case status != http.StatusOK:
+		return answer{}, fmt.Errorf("status %d", status)
+	}
+	cp, err := w.OpenLatest(body, l.vkey)
 	if err != nil {
-		return nil, err
+		return answer{}, err
+	}
+	return answer{size: cp.Size, cp: cp}, nil
+}
+
+// askSize asks a witness by the way that C2SP tlog-witness allows: it submits
+// a checkpoint from old size zero, and is told the size last cosigned in the
+// refusal. The checkpoint is the one already published, so that nothing new is
+// signed for a folder that may be an old copy. Contradictions at that size are
+// refused by the witness itself when the writer submits.
+func (l *Ledger) askSize(ctx context.Context, w verify.PolicyWitness) (answer, error) {
+	raw, err := l.files.root.ReadFile(verify.CheckpointPath)
+	if errors.Is(err, fs.ErrNotExist) {
+		empty := fmt.Sprintf("%s\n0\n%s\n", l.cfg.Origin, verify.TreeRoot(nil))
+		raw, err = note.Sign(&note.Note{Text: empty}, l.signer)
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	body := append([]byte("old 0\n\n"), raw...)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(w.URL, "/")+"/add-checkpoint", bytes.NewReader(body))
+	if err != nil {
+		return answer{}, err
+	}
+	status, contentType, reply, err := l.ask(req)
+	switch {
+	case err != nil:
+		return answer{}, err
+	case status == http.StatusOK: // it knew nothing, or had nothing but an empty tree
+		return answer{}, nil
+	case status == http.StatusConflict && contentType == "text/x.tlog.size":
+		size, err := strconv.ParseInt(strings.TrimSuffix(string(reply), "\n"), 10, 64)
+		if err != nil || size < 0 {
+			return answer{}, errors.New("answered a size that is none")
+		}
+		return answer{size: size}, nil
+	}
+	return answer{}, fmt.Errorf("status %d", status)
+}
+
+func (l *Ledger) ask(req *http.Request) (status int, contentType string, body []byte, err error) {
+	resp, err := l.cfg.HTTPClient.Do(req) //nolint:gosec // the address is the operator's own, from the witness policy
+	if err != nil {
+		return 0, "", nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode == http.StatusNoContent {
-		return nil, errNothingYet
-	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("status %d", resp.StatusCode)
-	}
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxWitnessAnswer))
-	if err != nil {
-		return nil, err
-	}
-	alone, err := verify.ParseWitnessPolicy(fmt.Appendf(nil, "witness w %s\nquorum w\n", w.Vkey))
-	if err != nil {
-		return nil, err
-	}
-	return verify.OpenCheckpoint(raw, logVkey, alone)
+	body, err = io.ReadAll(io.LimitReader(resp.Body, maxWitnessAnswer))
+	return resp.StatusCode, resp.Header.Get("Content-Type"), body, err
 }
 
 // refuseRestored asks the witnesses what they have last cosigned and refuses
@@ -84,25 +118,17 @@ func (l *Ledger) refuseRestored(ctx context.Context) error {
 
 	answered := map[string]bool{}
 	for {
-		for _, cp := range l.askWitnesses(ctx, answered) {
-			if err := l.extends(cp, size, root); err != nil {
+		for _, a := range l.askWitnesses(ctx, answered) {
+			if err := l.extends(a, size, root); err != nil {
 				return err
 			}
 		}
-		var have, silent []string
-		for _, w := range l.policy.Witnesses() {
-			if answered[w.Name] {
-				have = append(have, w.Name)
-			} else {
-				silent = append(silent, w.Name)
-			}
-		}
-		if l.policy.Satisfied(have...) && !l.policy.Satisfied(silent...) {
+		if l.policy.Covered(slices.Collect(maps.Keys(answered))...) {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			e := bonded.Errorf(bonded.CodeStale, "%d of %d witnesses answered; too few to know whether this ledger is an old copy", len(have), len(have)+len(silent))
+			e := bonded.Errorf(bonded.CodeStale, "%d of %d witnesses answered; too few to know whether this ledger is an old copy", len(answered), len(l.policy.Witnesses()))
 			e.Hint = "start the witnesses first, and check their addresses and certificates"
 			return e
 		case <-time.After(l.cfg.CheckpointInterval):
@@ -112,9 +138,9 @@ func (l *Ledger) refuseRestored(ctx context.Context) error {
 
 // askWitnesses asks those who have not answered yet, all at once, and notes
 // who did.
-func (l *Ledger) askWitnesses(ctx context.Context, answered map[string]bool) []*verify.Checkpoint {
+func (l *Ledger) askWitnesses(ctx context.Context, answered map[string]bool) []answer {
 	var mu sync.Mutex
-	var out []*verify.Checkpoint
+	var out []answer
 	var wg sync.WaitGroup
 	for _, w := range l.policy.Witnesses() {
 		if answered[w.Name] {
@@ -123,18 +149,15 @@ func (l *Ledger) askWitnesses(ctx context.Context, answered map[string]bool) []*
 		wg.Go(func() {
 			ctx, cancel := context.WithTimeout(ctx, l.cfg.WitnessTimeout)
 			defer cancel()
-			cp, err := latestOf(ctx, l.cfg.HTTPClient, w, l.cfg.Origin, l.vkey)
+			a, err := l.askLatest(ctx, w)
 			mu.Lock()
 			defer mu.Unlock()
-			switch {
-			case err == nil:
-				out = append(out, cp)
-				answered[w.Name] = true
-			case errors.Is(err, errNothingYet):
-				answered[w.Name] = true
-			default:
+			if err != nil {
 				l.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "witness does not say what it cosigned last", slog.String("witness", w.Name), slog.Any("error", err))
+				return
 			}
+			out = append(out, a)
+			answered[w.Name] = true
 		})
 	}
 	wg.Wait()
@@ -142,21 +165,21 @@ func (l *Ledger) askWitnesses(ctx context.Context, answered map[string]bool) []*
 }
 
 // extends checks that the folder's tree extends what a witness has cosigned.
-func (l *Ledger) extends(cp *verify.Checkpoint, size int64, root tlog.Hash) error {
-	if cp.Size > size {
-		e := bonded.Errorf(bonded.CodeRestored, "the ledger folder holds %d entries, but a witness has cosigned %d: it is an old copy", size, cp.Size)
+func (l *Ledger) extends(a answer, size int64, root tlog.Hash) error {
+	if a.size > size {
+		e := bonded.Errorf(bonded.CodeRestored, "the ledger folder holds %d entries, but a witness has cosigned %d: it is an old copy", size, a.size)
 		e.Hint = "restore the newest copy or mirror of the ledger"
 		return e
 	}
-	if cp.Size == 0 {
+	if a.cp == nil || a.size == 0 {
 		return nil
 	}
-	got, err := tlog.TreeHash(cp.Size, l.files.tree(size, root))
+	got, err := tlog.TreeHash(a.size, l.files.tree(size, root))
 	if err != nil {
 		return bonded.Wrap(bonded.CodeAltered, err, "the ledger's tiles do not make its own tree")
 	}
-	if got != cp.Root {
-		return bonded.Errorf(bonded.CodeRestored, "the ledger folder contradicts the checkpoint of %d entries that a witness has cosigned", cp.Size)
+	if got != a.cp.Root {
+		return bonded.Errorf(bonded.CodeRestored, "the ledger folder contradicts the checkpoint of %d entries that a witness has cosigned", a.size)
 	}
 	return nil
 }
