@@ -271,20 +271,10 @@ func TestKeysNeverPrint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	type in struct {
-		K  seal.Key
-		k  seal.Key
-		sk seal.SubjectKey
-		vk seal.VersionKey
-		ik seal.IndexKey
-		sh seal.UnsealShare
-		hp seal.HPKEPrivate
-	}
-	each := in{k, k, sk, vk, ik, shares[0], priv}
 	for _, v := range []any{
 		k, &k, sk, &sk, vk, &vk, ik, &ik, shares[0], &shares[0], priv, &priv, []seal.Key{k},
 		struct{ K seal.Key }{k}, struct{ k seal.Key }{k}, struct{ s seal.SubjectKey }{sk}, struct{ v seal.VersionKey }{vk},
-		struct{ i seal.IndexKey }{ik}, struct{ u seal.UnsealShare }{shares[0]}, struct{ h seal.HPKEPrivate }{priv}, each.K,
+		struct{ i seal.IndexKey }{ik}, struct{ u seal.UnsealShare }{shares[0]}, struct{ h seal.HPKEPrivate }{priv},
 	} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%x", "%X", "%q", "%b"} {
 			got := fmt.Sprintf(verb, v)
