@@ -7,7 +7,7 @@
 //
 // What is here, and where to start:
 //   - values: [Key.Seal] and [Key.Open];
-//   - the tree of keys (DESIGN 5): [SubjectKey], [VersionKey] and their field
+//   - the tree of keys: [SubjectKey], [VersionKey] and their field
 //     keys, and [SubjectKey.Wrap] for rest;
 //   - the two locks of the index: [InnerIndexKey] and [OuterIndexKey];
 //   - secrets at rest: [SealSecret] under a key, [SealWithPassphrase] under a

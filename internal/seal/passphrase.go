@@ -26,7 +26,7 @@ type argonParams struct {
 var sealParams = argonParams{passes: 3, memory: 64 << 10, lanes: 4}
 
 // Ceilings on what a file may ask for before its passphrase is checked: at
-// most 256 MiB and about five seconds, so that a hostile file exhausts nothing.
+// most 256 MiB and a few seconds, so that a hostile file exhausts nothing.
 const (
 	maxPasses = 8
 	maxMemory = 256 << 10 // KiB
@@ -45,7 +45,7 @@ const (
 const PassphraseOverhead = passHeaderSize + nonceSize + tagSize
 
 // SealWithPassphrase seals a secret for rest under a passphrase, by Argon2id
-// (3 passes, 64 MiB, 4 lanes: about 0.1 s) and AES-256-GCM. The bytes of the
+// (3 passes, 64 MiB, 4 lanes: about 0.2 s) and AES-256-GCM. The bytes of the
 // passphrase are used as they are. label says what the secret is and is
 // authenticated, not stored. Errors are an empty passphrase and [ErrTooLong]
 // above [MaxSecret].
