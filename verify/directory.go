@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
 
 	"bonded"
 )
@@ -45,18 +44,18 @@ type DirectoryCell struct {
 // DirectoryFormat is the format name of this version of the directory.
 const DirectoryFormat = "bonded/directory/1"
 
+const maxDirectorySize = 1 << 20
+
 // ParseDirectory reads a directory file strictly: an unknown field, a
 // duplicate cell, or a malformed key is an [bonded.Error] with code
 // bad_config that names it.
 func ParseDirectory(b []byte) (*Directory, error) {
-	d := new(Directory)
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(d); err != nil {
-		return nil, bonded.Wrap(bonded.CodeConfig, err, "directory is not the JSON this version reads")
+	if len(b) > maxDirectorySize {
+		return nil, bonded.Errorf(bonded.CodeConfig, "directory is over 1 MiB")
 	}
-	if _, err := dec.Token(); err != io.EOF {
-		return nil, bonded.Errorf(bonded.CodeConfig, "directory has something after its end")
+	d := new(Directory)
+	if err := strictJSON(b, d); err != nil {
+		return nil, bonded.Wrap(bonded.CodeConfig, err, "directory is not the JSON this version reads")
 	}
 	if err := d.check(); err != nil {
 		return nil, err
@@ -134,7 +133,7 @@ func SignDirectory(admin ed25519.PrivateKey, file []byte) []byte {
 // is the signature of the administrator that the directory itself names.
 // Compare that key with one you have from elsewhere to trust it.
 func CheckDirectorySignature(d *Directory, file, sig []byte) bool {
-	s, err := base64.StdEncoding.Strict().DecodeString(string(bytes.TrimSuffix(sig, []byte("\n"))))
+	s, err := decodeBase64(string(bytes.TrimSuffix(sig, []byte("\n"))))
 	key, kerr := DecodePublicKey(d.Admin)
 	if err != nil || kerr != nil {
 		return false
@@ -148,7 +147,7 @@ func EncodePublicKey(k ed25519.PublicKey) string { return base64.StdEncoding.Enc
 
 // DecodePublicKey reads what [EncodePublicKey] wrote.
 func DecodePublicKey(s string) (ed25519.PublicKey, error) {
-	b, err := base64.StdEncoding.Strict().DecodeString(s)
+	b, err := decodeBase64(s)
 	if err != nil || len(b) != ed25519.PublicKeySize {
 		return nil, bonded.Errorf(bonded.CodeConfig, "not an Ed25519 public key in base64")
 	}

@@ -42,6 +42,10 @@ var operationNames = [opEnd]string{
 	"reseal", "rotate", "record_delete", "route", "schema", "receipt", "status",
 }
 
+// Valid reports whether o is an operation this version knows, [OpNone]
+// included. Rows with any other do not decode.
+func (o Operation) Valid() bool { return o < opEnd }
+
 // String returns the name used in policies and answers, such as "token_read".
 func (o Operation) String() string {
 	if o < opEnd {

@@ -16,6 +16,7 @@ const (
 	MaxRowItems  = 4096 // items of one batch call
 	MaxRowFields = 256  // fields of one item
 	MaxReason    = 256  // bytes of a reason
+	maxRowRules  = 64   // rule ids of one row
 	maxText      = 512  // bytes of any other text in a row
 )
 
@@ -164,7 +165,7 @@ func decodeRowHead(r *canon.Reader) (*Row, int) {
 	row.Purpose = bonded.Purpose(r.String(64))
 	row.Reason = r.String(MaxReason)
 	row.Basis = r.String(maxText)
-	row.Rules = r.Strings(64, maxText)
+	row.Rules = r.Strings(maxRowRules, maxText)
 	r.Fixed(row.RequestID[:])
 	row.Digest = decodeOptional(r)
 	row.Policy = decodeOptional(r)

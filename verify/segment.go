@@ -124,7 +124,7 @@ func ParsePromise(s string) (*Promise, error) {
 		*dst, ok = n, ok && err == nil && strconv.FormatUint(n, 10) == values[i]
 	}
 	for i, dst := range map[int][]byte{3: p.Leaf[:], 7: p.Root[:], 8: p.Sig[:]} {
-		b, err := base64.StdEncoding.Strict().DecodeString(values[i])
+		b, err := decodeBase64(values[i])
 		ok = ok && err == nil && len(b) == len(dst)
 		copy(dst, b)
 	}

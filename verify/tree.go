@@ -37,9 +37,11 @@ func TreePath(leaves []tlog.Hash, i int) []tlog.Hash {
 // errPath is why a path does not lead from a leaf to a root.
 var errPath = errors.New("path does not lead from this leaf to this root")
 
-// CheckPath reports whether path leads from leaf i of count to root.
+// CheckPath reports whether path leads from leaf i of count to root. Counts
+// over 2^56 are refused: no tree is that large, and arithmetic on them would
+// overflow.
 func CheckPath(root tlog.Hash, path []tlog.Hash, i, count int64, leaf tlog.Hash) error {
-	if i < 0 || i >= count {
+	if i < 0 || i >= count || count > maxTreeSize || len(path) > maxProofHashes {
 		return errPath
 	}
 	if err := tlog.CheckRecord(path, count, root, i, leaf); err != nil {

@@ -160,7 +160,9 @@ func DecodeUnlock(b []byte) (*Unlock, error) {
 func decodeEntry(r *canon.Reader) (e Entry) {
 	e.Seq = r.Uint()
 	r.Fixed(e.Leaf[:])
-	e.Operation = verify.Operation(r.Byte())
+	if e.Operation = verify.Operation(r.Byte()); !e.Operation.Valid() {
+		r.Fail() // its refusal could not be booked
+	}
 	e.Collection = r.String(64)
 	e.Purpose = bonded.Purpose(r.String(64))
 	e.Reason = r.String(verify.MaxReason)
