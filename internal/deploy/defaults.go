@@ -1,0 +1,58 @@
+package deploy
+
+import (
+	_ "embed"
+	"fmt"
+	"strings"
+	"time"
+
+	"bonded"
+)
+
+//go:embed schema.yaml
+var defaultSchema []byte
+
+// DefaultSchema returns the collections of a new deployment: users.
+func DefaultSchema() []byte { return defaultSchema }
+
+// Names of the principals a new deployment has.
+const (
+	PrincipalApp     = "app"       // an application: reads, writes, searches
+	PrincipalPrivacy = "privacy"   // the privacy desk: copies, erasures, histories
+	PrincipalAuditor = "auditor"   // reads the journal
+	PrincipalJobs    = "vault-job" // the vault's own background work
+)
+
+// FirstPrincipals are the principals of a new deployment. budget is the
+// application's distinct subjects an hour.
+func FirstPrincipals(budget uint32) []Principal {
+	all := map[string][]string{"users": {"*"}}
+	const year = 365 * 24 * time.Hour
+	return []Principal{
+		{ID: PrincipalApp, Roles: []string{"app"}, Purposes: []bonded.Purpose{"onboarding", "service", "support"}, Scope: all, Budget: budget, Valid: year},
+		{ID: PrincipalPrivacy, Roles: []string{"privacy"}, Purposes: []bonded.Purpose{"subject_request"}, Scope: all, Budget: 1000, Valid: year, Erase: true, HourlyCap: 1000},
+		{ID: PrincipalAuditor, Roles: []string{"auditor"}, Purposes: []bonded.Purpose{"audit"}, Scope: all, Budget: 1000, Valid: year},
+		{ID: PrincipalJobs, Roles: []string{"job"}, Purposes: []bonded.Purpose{"maintenance"}, Scope: all, Budget: 10_000_000, Valid: year, Job: true, Erase: true, HourlyCap: 1000},
+	}
+}
+
+// vaultYAML returns vault.yaml of a cell.
+func vaultYAML(p *Plan, c *CellPlan) []byte {
+	var b strings.Builder
+	fmt.Fprintf(&b, `# Vault of cell %[1]s. bonded serve reads this file strictly: an unknown key
+# stops the start. docs/configuration.md explains every key.
+cell: %[1]s
+node: 1
+listen: %[2]s
+listen_tls: %[3]s
+metrics: %[4]s
+directory: cells.json
+schema: schema.yaml
+policy: policy.cedar
+grants: grants.json
+anchor_every: %[5]s
+undo_window: %[6]s
+require_proof: false
+`, c.ID, c.API, c.APITLS, c.Metrics, p.AnchorEvery, p.UndoWindow)
+	return []byte(b.String())
+}

@@ -1,0 +1,77 @@
+package deploy
+
+import (
+	"fmt"
+	"net"
+
+	"bonded"
+)
+
+// Witnesses is how many witnesses [Create] makes; two of them must cosign.
+const Witnesses = 3
+
+// A Plan says what [Create] makes.
+type Plan struct {
+	Cells   []CellPlan
+	Default bonded.CellID
+	Witness [Witnesses]string // host:port of each
+	Bin     string            // folder of the programs
+
+	AnchorEvery string // as in vault.yaml
+	UndoWindow  string // as in vault.yaml and keyholder.yaml
+	Schema      []byte // YAML of the collections; nil for [DefaultSchema]
+	Budget      uint32 // distinct subjects an hour of the application's grant
+}
+
+// A CellPlan is one cell of a [Plan].
+type CellPlan struct {
+	ID            bonded.CellID
+	Jurisdictions []bonded.Jurisdiction
+	Suite         string // "aes-256-gcm" or "sm4-gcm"
+	API           string // host:port of plain HTTP on loopback
+	APITLS        string // host:port of HTTPS
+	Metrics       string
+	Keyholder     string // host:port of the keyholder's line
+}
+
+// DevPlan is two cells on loopback: cn under SM4 and eu, the default, under
+// AES. Ports count from base; 0 takes free ones.
+func DevPlan(base int) (*Plan, error) {
+	p := &Plan{
+		Cells: []CellPlan{
+			{ID: "cn", Jurisdictions: []bonded.Jurisdiction{"CN"}, Suite: "sm4-gcm"},
+			{ID: "eu", Jurisdictions: []bonded.Jurisdiction{"EU"}, Suite: "aes-256-gcm"},
+		},
+		Default: "eu", AnchorEvery: "1s", UndoWindow: "24h", Budget: 100_000,
+	}
+	return p, p.assign(base)
+}
+
+// assign gives every listener its address.
+func (p *Plan) assign(base int) error {
+	var want []*string
+	for i := range p.Cells {
+		c := &p.Cells[i]
+		want = append(want, &c.API, &c.APITLS, &c.Metrics, &c.Keyholder)
+	}
+	for i := range p.Witness {
+		want = append(want, &p.Witness[i])
+	}
+	if base != 0 {
+		for i, w := range want {
+			*w = fmt.Sprintf("127.0.0.1:%d", base+i)
+		}
+		return nil
+	}
+	// Free ports: all are held open until every one is known, so that none is
+	// given twice.
+	for _, w := range want {
+		l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // returns at once
+		if err != nil {
+			return fmt.Errorf("find a free port: %w", err)
+		}
+		defer l.Close() //nolint:revive // held until all are found, on purpose
+		*w = l.Addr().String()
+	}
+	return nil
+}

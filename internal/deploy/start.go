@@ -1,0 +1,140 @@
+//go:build unix
+
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"bonded"
+	"bonded/verify"
+)
+
+// StartWait is how long [Start] waits for every process to be ready.
+const StartWait = 60 * time.Second
+
+// A Deployment is running: every party a process of its own. It is safe for
+// concurrent use.
+type Deployment struct {
+	Layout    Layout
+	Directory *verify.Directory
+	Processes []*Process // witnesses, then keyholders, then vaults
+}
+
+// Start starts every process of the deployment in l.Dir with the programs in
+// bin, and returns when all cells are ready. Their logs are in l.Dir/logs. On
+// an error nothing is left running.
+func Start(ctx context.Context, l Layout, bin string) (*Deployment, error) {
+	b, err := os.ReadFile(l.Directory())
+	if err != nil {
+		return nil, &bonded.Error{
+			Code: bonded.CodeConfig, Field: l.Dir, Message: "there is no deployment in this folder", Err: err,
+			Hint: "bonded dev DIR makes one in a new folder",
+		}
+	}
+	dir, err := verify.ParseDirectory(b)
+	if err != nil {
+		return nil, err
+	}
+	d := &Deployment{Layout: l, Directory: dir}
+	for n := 1; n <= Witnesses; n++ {
+		d.add(fmt.Sprintf("witness-%d", n), filepath.Join(bin, "bonded"), "witness", l.Witness(n))
+	}
+	for i := range dir.Cells {
+		id := dir.Cells[i].ID
+		d.add(string(id)+"/keyholder", filepath.Join(bin, "bonded-keyholder"), "serve", l.Keyholder(id), "--passphrase-file", l.Passphrase(id))
+		d.add(string(id)+"/vault", filepath.Join(bin, "bonded"), "serve", l.Vault(id))
+	}
+	ctx, cancel := context.WithTimeout(ctx, StartWait)
+	defer cancel()
+	for _, p := range d.Processes {
+		if err := p.start(); err != nil {
+			return nil, errors.Join(err, d.Stop())
+		}
+	}
+	for i := range dir.Cells {
+		if err := d.Ready(ctx, dir.Cells[i].ID); err != nil {
+			return nil, errors.Join(err, d.Stop())
+		}
+	}
+	return d, nil
+}
+
+func (d *Deployment) add(name string, args ...string) {
+	d.Processes = append(d.Processes, &Process{
+		Name: name, Log: filepath.Join(d.Layout.Dir, "logs", flatten(name)+".log"), args: args,
+	})
+}
+
+func flatten(name string) string {
+	b := []byte(name)
+	for i := range b {
+		if b[i] == '/' {
+			b[i] = '-'
+		}
+	}
+	return string(b)
+}
+
+// Process returns the process of that name, such as "eu/vault", or nil.
+func (d *Deployment) Process(name string) *Process {
+	i := slices.IndexFunc(d.Processes, func(p *Process) bool { return p.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return d.Processes[i]
+}
+
+// Ready waits until a cell answers that it is ready to open.
+func (d *Deployment) Ready(ctx context.Context, cell bonded.CellID) error {
+	c, ok := d.Directory.Cell(cell)
+	if !ok {
+		return bonded.Errorf(bonded.CodeWrongCell, "no cell %s in the directory", cell)
+	}
+	return d.Process(string(cell)+"/vault").await(ctx, func(ctx context.Context) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.API+"/readyz", nil)
+		if err != nil {
+			return err
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return err
+		}
+		defer res.Body.Close()
+		if res.StatusCode != http.StatusOK {
+			var b [1024]byte
+			n, _ := res.Body.Read(b[:])
+			return fmt.Errorf("readyz: %s: %s", res.Status, b[:n])
+		}
+		return nil
+	})
+}
+
+// Stop ends every process: vaults first, witnesses last.
+func (d *Deployment) Stop() error {
+	var errs []error
+	for _, p := range slices.Backward(d.Processes) {
+		if p.Done() != nil {
+			errs = append(errs, p.Stop())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Ended returns the first process that has ended by itself, or nil.
+func (d *Deployment) Ended() *Process {
+	for _, p := range d.Processes {
+		select {
+		case <-p.Done():
+			return p
+		default:
+		}
+	}
+	return nil
+}
