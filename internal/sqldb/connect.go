@@ -26,6 +26,7 @@ var writerProofs = []proof{
 	{"journal_mode", "wal", "commits must go to a write-ahead log"},
 	{"synchronous", "2", "every commit must be flushed to the disk"},
 	{"foreign_keys", "1", "foreign keys must be enforced"},
+	{"recursive_triggers", "1", "triggers that protect rows must hold for replacing as well"},
 	{"query_only", "0", "the writer must be able to write"},
 }
 
@@ -40,6 +41,7 @@ func writerPragmas(cacheKiB int) []string {
 		"journal_mode(WAL)",
 		"synchronous(FULL)",
 		"foreign_keys(1)",
+		"recursive_triggers(1)", // else INSERT OR REPLACE deletes without asking a trigger
 		"wal_autocheckpoint(0)", // see checkpointer
 		"journal_size_limit(134217728)",
 		"temp_store(MEMORY)",
@@ -65,7 +67,7 @@ type connector struct {
 }
 
 func newConnector(path string, pragmas []string, proofs []proof) *connector {
-	q := url.Values{"_pragma": pragmas, "_txlock": {"immediate"}}
+	q := url.Values{"_pragma": pragmas}
 	return &connector{dsn: "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode(), proofs: proofs}
 }
 

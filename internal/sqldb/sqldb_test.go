@@ -177,7 +177,7 @@ func TestHookSeesFailedJobsAndCanRefuseTheCommit(t *testing.T) {
 }
 
 func TestOpenRefusesEachUnprovenSetting(t *testing.T) {
-	for _, wrong := range []string{"journal_mode(DELETE)", "synchronous(NORMAL)", "synchronous(OFF)", "foreign_keys(0)", "query_only(1)"} {
+	for _, wrong := range []string{"journal_mode(DELETE)", "synchronous(NORMAL)", "synchronous(OFF)", "foreign_keys(0)", "recursive_triggers(0)", "query_only(1)"} {
 		t.Run(wrong, func(t *testing.T) {
 			err := sqldb.ProveWriter(t.Context(), filepath.Join(t.TempDir(), "a.db"), wrong)
 			if bonded.CodeOf(err) != bonded.CodeConfig {
