@@ -24,10 +24,6 @@ import (
 	"bonded/verify"
 )
 
-// CellWitness is the cell name in witnesses' certificates: they belong to no
-// cell.
-const CellWitness bonded.CellID = "witness"
-
 // Create makes every folder of a deployment below l.Dir, which must be absent
 // or empty. Nothing runs yet; see [Start]. On an error what was made stays,
 // so that its cause can be looked at.
@@ -78,7 +74,7 @@ func (l Layout) createWitnesses(p *Plan, now time.Time) (policyText, caPEM strin
 	var lines, names []string
 	for i, addr := range p.Witness {
 		dir, name := l.Witness(i+1), fmt.Sprintf("bonded.local/witness-%d", i+1)
-		ca, err := newParty(dir, name, remote.Leaf{Cell: CellWitness, Role: remote.RoleWitness, Hosts: hosts(addr)}, now)
+		ca, err := newParty(dir, name, remote.Leaf{Cell: remote.CellWitness, Role: remote.RoleWitness, Hosts: hosts(addr)}, now)
 		if err != nil {
 			return "", "", err
 		}

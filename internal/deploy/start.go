@@ -138,3 +138,29 @@ func (d *Deployment) Ended() *Process {
 	}
 	return nil
 }
+
+// Address returns where a process listens, for people.
+func (d *Deployment) Address(name string) string {
+	for i := range d.Directory.Cells {
+		c := &d.Directory.Cells[i]
+		switch name {
+		case string(c.ID) + "/vault":
+			return c.API
+		case string(c.ID) + "/keyholder":
+			return c.Keyholder + " (mTLS)"
+		}
+	}
+	if len(d.Directory.Cells) == 0 {
+		return ""
+	}
+	pol, err := verify.ParseWitnessPolicy([]byte(d.Directory.Cells[0].WitnessPolicy))
+	if err != nil {
+		return ""
+	}
+	for i, w := range pol.Witnesses() {
+		if name == fmt.Sprintf("witness-%d", i+1) {
+			return w.URL
+		}
+	}
+	return ""
+}

@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"bonded"
+	"bonded/internal/node"
+)
+
+// Exit codes. docs/errors.md lists the error codes behind each.
+const (
+	exitOK          = 0
+	exitFailed      = 1 // something went wrong that has no code of its own here
+	exitUsage       = 2 // the command line or a configuration or input file is wrong
+	exitRefused     = 3 // decided: no, or not there
+	exitConflict    = 4 // the state is another than the command expects
+	exitUnavailable = 5 // try again later: sealed, unreachable, not witnessed, busy
+	exitAltered     = 6 // data or books do not hold together
+)
+
+// streams are what a command reads and writes.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+	terminal bool // err is a terminal: progress may be drawn
+	asJSON   bool // print results as JSON
+}
+
+type commands struct {
+	Output  string           `short:"o" enum:"table,json" default:"table" help:"How results are printed: table or json."`
+	Version kong.VersionFlag `help:"Print the version and exit."`
+
+	serverCommands
+
+	Status     statusCommand     `cmd:"" help:"Show how the cells stand."`
+	Route      routeCommand      `cmd:"" help:"Say which cell a person belongs to, and by which rule."`
+	Put        putCommand        `cmd:"" help:"Create a person or write a record."`
+	Get        getCommand        `cmd:"" help:"Open fields of a record."`
+	Find       findCommand       `cmd:"" help:"Look records up by equality; prints ids, never values."`
+	History    historyCommand    `cmd:"" help:"Show who opened a person's data."`
+	Export     exportCommand     `cmd:"" help:"Write a person's own copy."`
+	Erase      eraseCommand      `cmd:"" help:"Erase a person, or take an erasure back."`
+	Import     importCommand     `cmd:"" help:"Bring people from a CSV file into their cells."`
+	Key        keyCommands       `cmd:"" help:"Make, list and revoke keys of principals."`
+	Policy     policyCommands    `cmd:"" help:"Check policies."`
+	Receipt    receiptCommand    `cmd:"" help:"Fetch the receipt of an entry."`
+	Journal    journalCommands   `cmd:"" help:"Read the journal."`
+	Job        jobCommands       `cmd:"" help:"Start and watch background work."`
+	Completion completionCommand `cmd:"" help:"Print a completion script for your shell."`
+}
+
+// Run runs one command line (without the program's name) and returns its exit
+// code.
+func Run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	s := &streams{in: stdin, out: stdout, err: stderr, terminal: isTerminal(stderr)}
+
+	var c commands
+	exited := -1
+	parser, err := kong.New(
+		&c, kong.Name("bonded"),
+		kong.Description("Personal data in its own jurisdiction, behind two locks, with every opening entered in a book that nobody can rewrite."),
+		kong.Vars{"version": "bonded " + node.Version},
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { exited = code }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(s),
+	)
+	if err != nil {
+		return s.fail(err)
+	}
+	kctx, err := parser.Parse(args)
+	if exited >= 0 { // --help and --version have printed
+		return exited
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "bonded: error: %s\n", lower(err.Error()))
+		fmt.Fprintln(stderr, "bonded: hint: bonded --help lists the commands, bonded COMMAND --help its flags")
+		return exitUsage
+	}
+	s.json(c.Output == "json")
+	kctx.Bind(&c)
+	if err := kctx.Run(); err != nil {
+		return s.fail(err)
+	}
+	return exitOK
+}
+
+// fail prints err the way people can use it and returns its exit code.
+func (s *streams) fail(err error) int {
+	var e *bonded.Error
+	if !errors.As(err, &e) {
+		if errors.Is(err, context.Canceled) {
+			fmt.Fprintln(s.err, "bonded: interrupted")
+			return exitFailed
+		}
+		fmt.Fprintf(s.err, "bonded: error: %s\n", lower(err.Error()))
+		return exitFailed
+	}
+	text := e.Message
+	if e.Field != "" {
+		text = e.Field + ": " + text
+	}
+	if len(e.Rules) > 0 {
+		text += " (by " + strings.Join(e.Rules, ", ") + ")"
+	}
+	fmt.Fprintf(s.err, "bonded: error: %s [%s]\n", text, e.Code)
+	if e.Hint != "" {
+		fmt.Fprintf(s.err, "bonded: hint: %s\n", e.Hint)
+	}
+	return exitCode(e.Code)
+}
+
+// exitCode returns the exit code of an error code.
+func exitCode(c bonded.Code) int {
+	switch c {
+	case "":
+		return exitOK
+	case bonded.CodeInvalid, bonded.CodeBadID, bonded.CodeUnknownField, bonded.CodeWrongType, bonded.CodeTooLarge,
+		bonded.CodeInvalidUTF8, bonded.CodeUnknownCollection, bonded.CodeUnknownPurpose, bonded.CodeMissingPurpose,
+		bonded.CodeConfig, bonded.CodeUnsupported:
+		return exitUsage
+	case bonded.CodeUnauthenticated, bonded.CodeForbidden, bonded.CodeWithheld, bonded.CodeExpiredBasis, bonded.CodeWrongCell,
+		bonded.CodeRoutingConflict, bonded.CodeNoCell, bonded.CodeBudget, bonded.CodeProof, bonded.CodeBearerForbidden,
+		bonded.CodeKeyholderRefused, bonded.CodeFrozen:
+		return exitRefused
+	case bonded.CodeConflict, bonded.CodeErasing, bonded.CodeErased, bonded.CodeIdempotency:
+		return exitConflict
+	case bonded.CodeRateLimited, bonded.CodeSealed, bonded.CodeKeyholder, bonded.CodeNotWritable, bonded.CodeStale, bonded.CodeBusy:
+		return exitUnavailable
+	case bonded.CodeRestored, bonded.CodeAltered:
+		return exitAltered
+	case bonded.CodeInternal:
+		return exitFailed
+	}
+	return exitFailed
+}
+
+func lower(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToLower(s[:1]) + s[1:]
+}

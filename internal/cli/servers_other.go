@@ -1,0 +1,6 @@
+//go:build !unix
+
+package cli
+
+// serverCommands is empty where the servers do not build.
+type serverCommands struct{}

@@ -1,0 +1,229 @@
+//go:build unix
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"bonded"
+	"bonded/internal/demo"
+	"bonded/internal/deploy"
+	"bonded/internal/node"
+)
+
+// serverCommands run parties.
+type serverCommands struct {
+	Init    initCommand    `cmd:"" help:"Make the folders of a deployment: two cells, their keyholders, three witnesses."`
+	Dev     devCommand     `cmd:"" help:"Run a whole deployment on this machine until Ctrl-C; make it first if DIR is new."`
+	Serve   serveCommand   `cmd:"" help:"Run a vault with its ledger."`
+	Witness witnessCommand `cmd:"" help:"Run a witness."`
+	Demo    demoCommand    `cmd:"" help:"Tell the main job as a story on a deployment of its own."`
+}
+
+type initCommand struct {
+	Dir  string `arg:"" help:"Folder to make."`
+	Port int    `default:"7440" help:"First port; the others follow. 0 takes free ones."`
+}
+
+// Run implements the command.
+func (c *initCommand) Run(ctx context.Context, s *streams) error {
+	l, err := create(ctx, c.Dir, c.Port)
+	if err != nil {
+		return err
+	}
+	return s.print(map[string]string{"dir": l.Dir, "directory": l.Directory(), "keys": l.Keys()}, func(w *tabwriter.Writer) {
+		row(w, "deployment", l.Dir)
+		row(w, "directory", l.Directory())
+		row(w, "keys", l.Keys())
+		row(w, "start it with", "bonded dev "+l.Dir)
+	})
+}
+
+func create(ctx context.Context, dir string, port int) (deploy.Layout, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return deploy.Layout{}, err
+	}
+	p, err := deploy.DevPlan(port)
+	if err != nil {
+		return deploy.Layout{}, err
+	}
+	if p.Bin, err = binaries(); err != nil {
+		return deploy.Layout{}, err
+	}
+	l := deploy.Layout{Dir: abs}
+	return l, deploy.Create(ctx, l, p, time.Now())
+}
+
+// binaries returns the folder this program is in, where its sisters are.
+func binaries() (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find our own program: %w", err)
+	}
+	if self, err = filepath.EvalSymlinks(self); err != nil {
+		return "", fmt.Errorf("find our own program: %w", err)
+	}
+	dir := filepath.Dir(self)
+	if _, err := os.Stat(filepath.Join(dir, "bonded-keyholder")); err != nil {
+		return "", &bonded.Error{
+			Code: bonded.CodeConfig, Field: dir, Message: "bonded-keyholder is not beside bonded", Err: err,
+			Hint: "make build puts both into bin/",
+		}
+	}
+	return dir, nil
+}
+
+type devCommand struct {
+	Dir  string `arg:"" help:"Folder of the deployment."`
+	Port int    `default:"7440" help:"First port of a new deployment; the others follow. 0 takes free ones."`
+}
+
+// Run implements the command.
+func (c *devCommand) Run(ctx context.Context, s *streams) error {
+	// 1. Make the deployment if the folder is new.
+	l := deploy.Layout{Dir: c.Dir}
+	if abs, err := filepath.Abs(c.Dir); err == nil {
+		l.Dir = abs
+	}
+	bin, err := binaries()
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(l.Directory()); errors.Is(err, os.ErrNotExist) {
+		fmt.Fprintf(s.err, "making a deployment in %s\n", l.Dir)
+		if l, err = create(ctx, c.Dir, c.Port); err != nil {
+			return err
+		}
+	}
+	// 2. Start every party.
+	d, err := deploy.Start(ctx, l, bin)
+	if err != nil {
+		return err
+	}
+	// 3. Say what is there, and stay.
+	if err := printDeployment(s, d); err != nil {
+		return errors.Join(err, d.Stop())
+	}
+	fmt.Fprintln(s.err, "running; Ctrl-C ends all of them")
+	return stay(ctx, s, d)
+}
+
+// stay waits for Ctrl-C, or for a process that ends by itself.
+func stay(ctx context.Context, s *streams, d *deploy.Deployment) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			fmt.Fprintln(s.err, "stopping")
+			return d.Stop()
+		case <-tick.C:
+			if p := d.Ended(); p != nil {
+				return errors.Join(&bonded.Error{
+					Code: bonded.CodeInternal, Field: p.Log, Message: p.Name + " has ended; the others were stopped",
+					Hint: "its last words:\n" + p.LastLines(5),
+				}, d.Stop())
+			}
+		}
+	}
+}
+
+type deploymentView struct {
+	Dir       string        `json:"dir"`
+	Processes []processView `json:"processes"`
+	KeyFile   string        `json:"key_file"`
+	Cell      bonded.CellID `json:"cell"`
+	Bearer    string        `json:"bearer"`
+}
+
+type processView struct {
+	Name    string `json:"name"`
+	PID     int    `json:"pid"`
+	Address string `json:"address"`
+	Log     string `json:"log"`
+}
+
+func printDeployment(s *streams, d *deploy.Deployment) error {
+	cred, err := deploy.LoadCredential(d.Layout.Credential(deploy.PrincipalApp))
+	if err != nil {
+		return err
+	}
+	v := deploymentView{Dir: d.Layout.Dir, KeyFile: d.Layout.Credential(deploy.PrincipalApp), Cell: d.Directory.Default}
+	v.Bearer = cred.Cells[v.Cell].Bearer
+	for _, p := range d.Processes {
+		v.Processes = append(v.Processes, processView{p.Name, p.PID(), d.Address(p.Name), p.Log})
+	}
+	return s.print(v, func(w *tabwriter.Writer) {
+		row(w, "PROCESS", "LISTENS AT", "PID", "LOG")
+		for _, p := range v.Processes {
+			row(w, p.Name, p.Address, p.PID, p.Log)
+		}
+		row(w)
+		row(w, "first API key", v.Bearer+"  (cell "+string(v.Cell)+", principal "+deploy.PrincipalApp+")")
+		row(w, "keys of every cell", d.Layout.Keys())
+	})
+}
+
+type serveCommand struct {
+	Dir string `arg:"" help:"The vault's folder, with vault.yaml."`
+}
+
+// Run implements the command.
+func (c *serveCommand) Run(ctx context.Context, s *streams) error {
+	return node.RunVault(ctx, c.Dir, logger(s))
+}
+
+type witnessCommand struct {
+	Dir string `arg:"" help:"The witness's folder, with witness.yaml."`
+}
+
+// Run implements the command.
+func (c *witnessCommand) Run(ctx context.Context, s *streams) error {
+	return node.RunWitness(ctx, c.Dir, logger(s))
+}
+
+func logger(s *streams) *slog.Logger {
+	level := slog.LevelInfo
+	_ = level.UnmarshalText([]byte(os.Getenv("BONDED_LOG_LEVEL"))) // absent or unknown: info
+	return slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level}))
+}
+
+type demoCommand struct {
+	Input string `placeholder:"FILE.csv" help:"CSV of people; without it a synthetic sample is made."`
+	Dir   string `placeholder:"DIR" help:"Folder of the deployment; without it a temporary one is made."`
+	Exit  bool   `help:"Stop the deployment at the end and remove a temporary folder, instead of leaving it running."`
+}
+
+// Run implements the command.
+func (c *demoCommand) Run(ctx context.Context, s *streams) error {
+	bin, err := binaries()
+	if err != nil {
+		return err
+	}
+	d, err := demo.Run(ctx, demo.Options{Input: c.Input, Dir: c.Dir, Bin: bin, Out: s.out})
+	if d == nil {
+		return err
+	}
+	remove := func() error {
+		if c.Dir != "" {
+			return nil
+		}
+		return os.RemoveAll(d.Layout.Dir)
+	}
+	if err != nil || c.Exit {
+		return errors.Join(err, d.Stop(), remove())
+	}
+	if err := printDeployment(s, d); err != nil {
+		return errors.Join(err, d.Stop(), remove())
+	}
+	fmt.Fprintln(s.err, "the deployment stays; Ctrl-C ends it and removes a temporary folder")
+	return errors.Join(stay(ctx, s, d), remove())
+}
