@@ -249,12 +249,4 @@ func millis(ms uint64) string {
 	return time.UnixMilli(int64(min(ms, 1<<52))).UTC().Format("2006-01-02T15:04:05.000Z") //nolint:gosec // bounded
 }
 
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	if what == "witness" {
-		return fmt.Sprintf("%d witnesses", n)
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
+func count(n int, what string) string { return count64(int64(n), what) }
