@@ -34,6 +34,7 @@ type Ledger struct {
 	add      tessera.AddFn
 	shutdown func(context.Context) error
 	cancel   context.CancelFunc
+	deafen   func()
 	watching sync.WaitGroup
 
 	slots  chan struct{} // one for each entry in flight
@@ -101,6 +102,7 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 		l.releaseFolder()
 		return nil, err
 	}
+	l.deafen = l.listen()
 	l.watching.Go(func() { l.watch(run) })
 	return l, nil
 }
@@ -188,6 +190,7 @@ func (l *Ledger) Close(ctx context.Context) error {
 	err := l.shutdown(ctx)
 	l.cancel()
 	l.watching.Wait()
+	l.deafen()
 	l.releaseFolder()
 	if err != nil {
 		return bonded.Wrap(bonded.CodeStale, err, "the ledger closed before its last entries were cosigned")
