@@ -77,6 +77,17 @@ func newConn(c net.Conn) *Conn {
 // code keyholder_down, and then it is unknown whether the request was served.
 // When ctx ends the call returns and its answer is dropped.
 func (c *Conn) Call(ctx context.Context, kind byte, payload []byte) ([]byte, error) {
+	wait, err := c.Begin(ctx, kind, payload)
+	if err != nil {
+		return nil, err
+	}
+	return wait()
+}
+
+// Begin sends one request and returns once it is on its way, so that the other
+// end begins requests in the order of these calls. The function returned waits
+// for the answer as [Conn.Call] does; call it exactly once.
+func (c *Conn) Begin(ctx context.Context, kind byte, payload []byte) (wait func() ([]byte, error), err error) {
 	id, ch, err := c.begin()
 	if err != nil {
 		return nil, err
@@ -85,20 +96,22 @@ func (c *Conn) Call(ctx context.Context, kind byte, payload []byte) ([]byte, err
 		c.forget(id)
 		return nil, err
 	}
-	select {
-	case a := <-ch:
-		return a.result(kind)
-	case <-c.done:
-		select { // the answer may have come just before the end
+	return func() ([]byte, error) {
+		select {
 		case a := <-ch:
 			return a.result(kind)
-		default:
-			return nil, c.Err()
+		case <-c.done:
+			select { // the answer may have come just before the end
+			case a := <-ch:
+				return a.result(kind)
+			default:
+				return nil, c.Err()
+			}
+		case <-ctx.Done():
+			c.forget(id)
+			return nil, ctx.Err()
 		}
-	case <-ctx.Done():
-		c.forget(id)
-		return nil, ctx.Err()
-	}
+	}, nil
 }
 
 func (a answer) result(kind byte) ([]byte, error) {
