@@ -3,6 +3,7 @@ package api_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -131,4 +132,9 @@ func getOK(_ context.Context, c *api.Call, q *apitype.GetRequest) (*apitype.GetR
 		Subject: *q.Subject, Record: *q.Record, Version: 3,
 		Values: apitype.Values{"email": json.RawMessage(`"ada@example.org"`)}, Entry: "1.3.4711",
 	}, nil
+}
+
+func sha(s string) []byte {
+	h := sha256.Sum256([]byte(s))
+	return h[:]
 }
