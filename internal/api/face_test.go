@@ -81,7 +81,7 @@ func TestHeadersThatDoNotHoldAreRefusedAndEntered(t *testing.T) {
 	}{
 		{"purpose disagrees", "/v1/get", "X-Bonded-Purpose", "marketing", bonded.CodeInvalid, "purpose"},
 		{"reason disagrees", "/v1/get", "X-Bonded-Reason", "other", bonded.CodeInvalid, "reason"},
-		{"basis over its limit", "/v1/get", "X-Bonded-Basis", strings.Repeat("x", 257), bonded.CodeTooLarge, "basis"},
+		{"basis over its limit", "/v1/get", "X-Bonded-Basis", strings.Repeat("x", 129), bonded.CodeTooLarge, "basis"},
 		{"basis not UTF-8", "/v1/get", "X-Bonded-Basis", "\xff", bonded.CodeInvalidUTF8, "basis"},
 		{"key with a space", "/v1/put", "Idempotency-Key", "a b", bonded.CodeInvalid, "Idempotency-Key"},
 		{"key too long", "/v1/put", "Idempotency-Key", strings.Repeat("k", 129), bonded.CodeInvalid, "Idempotency-Key"},

@@ -3,25 +3,13 @@ package api
 import (
 	"context"
 
-	"bonded"
 	"bonded/internal/apitype"
 	"bonded/internal/grant"
-	"bonded/internal/wire"
 	"bonded/verify"
 )
 
 // A Call is who asks, why, and how that is known.
-type Call struct {
-	Grant       *grant.Grant // nil: unauthenticated
-	Assurance   verify.Assurance
-	Proof       *wire.Proof
-	Body        [32]byte // SHA-256(nonce ‖ body) of proven writes and searches
-	Why         apitype.Why
-	RequestID   bonded.ID
-	Idempotency string   // the Idempotency-Key, or empty
-	BodyHash    [32]byte // of everything the caller sent in a write, to tell a retry from another request
-	Promise     string   // out: value of the Bonded-Receipt header
-}
+type Call = apitype.Call
 
 // A Service is what the face needs of the vault. Every method may be called
 // from many goroutines, decides and enters the call before it answers, and

@@ -10,7 +10,7 @@ import (
 )
 
 // maxBasis is the limit of a basis: it is the id of a record or a word.
-const maxBasis = 256
+const maxBasis = 128
 
 // mergeWhy puts purpose, reason and basis of headers and body together, in
 // the call and in the request. Where both say something they must agree, so
