@@ -47,8 +47,8 @@ func (s *Set) Decide(r *Request) Decision {
 	for _, id := range d.Rules {
 		n := s.notes[cedar.PolicyID(id)]
 		d.Reasons = append(d.Reasons, n.reason)
-		if !d.Allow && d.Code == "" {
-			d.Code = n.code
+		if !d.Allow && (d.Code == "" || n.code == bonded.CodeWithheld) {
+			d.Code = n.code // one rule that withholds hides what the others say
 		}
 	}
 	return d

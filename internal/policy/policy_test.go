@@ -112,6 +112,7 @@ func TestForbidBeatsPermit(t *testing.T) {
 			},
 			Operation: rapid.SampledFrom(policy.Operations()).Draw(rt, "operation"),
 			Cell:      "cn", CellJurisdiction: "CN",
+			Collection:   rapid.SampledFrom([]string{"", "users"}).Draw(rt, "collection"),
 			Classes:      rapid.SliceOf(rapid.SampledFrom([]string{"personal", "anonymous"})).Draw(rt, "classes"),
 			BarredFields: rapid.SliceOfN(rapid.Just("x"), 0, 1).Draw(rt, "barred"),
 			Purpose:      rapid.SampledFrom([]bonded.Purpose{"", "a", "b"}).Draw(rt, "purpose"),
@@ -180,6 +181,7 @@ func TestCompileErrorsNamePlace(t *testing.T) {
 		"operation in list": {`@id("a") forbid (principal, action in [Action::"read", Action::"exprot"], resource);`, "ops.cedar:1:1", "policy a: unknown operation exprot", "did you mean export?"},
 		"unknown attribute": {`@id("a") permit (principal, action, resource) when { context.purpsoe == "x" };`, "ops.cedar:1:1", "policy a: context has no attribute purpsoe", "did you mean purpose?"},
 		"has, misspelt":     {`@id("a") forbid (principal, action, resource) when { principal has provn };`, "ops.cedar:1:1", "policy a: principal has no attribute provn", "did you mean proven?"},
+		"is, misspelt":      {`@id("a") forbid (principal is Princpal, action, resource);`, "ops.cedar:1:1", "policy a: unknown kind of entity", "did you mean Principal?"},
 		"unknown entity":    {`@id("a") permit (principal in Roles::"app", action, resource);`, "ops.cedar:1:1", "policy a: unknown kind of entity", "did you mean Role?"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -57,10 +57,14 @@ type Decision struct {
 }
 
 // Err returns nil for an allowing decision, else a [*bonded.Error] with the
-// decision's code, reasons and rules.
+// decision's code, first reason and rules. With [bonded.CodeWithheld] it has
+// neither reason nor rules, which would tell outsiders that the thing exists.
 func (d Decision) Err() error {
 	if d.Allow {
 		return nil
+	}
+	if d.Code == bonded.CodeWithheld {
+		return &bonded.Error{Code: d.Code, Message: "not there, or not yours to see"}
 	}
 	e := &bonded.Error{Code: d.Code, Message: "refused by policy", Rules: d.Rules}
 	if len(d.Reasons) > 0 {
@@ -69,16 +73,18 @@ func (d Decision) Err() error {
 	return e
 }
 
-// entities are the principal and the actions of one evaluation.
+// entities are the principal, the resource and the actions of one evaluation.
 type entities struct {
-	uid       types.EntityUID
-	principal types.Entity
+	principal, resource types.Entity
 }
 
 // Get implements Cedar's EntityGetter.
 func (e entities) Get(uid types.EntityUID) (types.Entity, bool) {
-	if uid == e.uid {
+	switch uid {
+	case e.principal.UID:
 		return e.principal, true
+	case e.resource.UID:
+		return e.resource, true
 	}
 	a, ok := actions[uid]
 	return a, ok
@@ -116,7 +122,7 @@ func (r *Request) cedarRequest() (entities, cedar.Request) {
 		parents[i] = cedar.NewEntityUID("Role", types.String(role))
 	}
 	uid := cedar.NewEntityUID("Principal", types.String(r.Principal.ID))
-	e := entities{uid: uid, principal: types.Entity{
+	e := entities{principal: types.Entity{
 		UID:     uid,
 		Parents: cedar.NewEntityUIDSet(parents...),
 		Attributes: cedar.NewRecord(cedar.RecordMap{
@@ -128,14 +134,18 @@ func (r *Request) cedarRequest() (entities, cedar.Request) {
 			"proven":       types.Boolean(r.Principal.Proven),
 		}),
 	}}
-	resource := cedar.NewEntityUID("Cell", types.String(r.Cell))
+	cell := cedar.NewEntityUID("Cell", types.String(r.Cell))
+	e.resource = types.Entity{UID: cell}
 	if r.Collection != "" {
-		resource = cedar.NewEntityUID("Collection", types.String(r.Collection))
+		e.resource = types.Entity{
+			UID:     cedar.NewEntityUID("Collection", types.String(r.Collection)),
+			Parents: cedar.NewEntityUIDSet(cell),
+		}
 	}
 	return e, cedar.Request{
 		Principal: uid,
 		Action:    cedar.NewEntityUID("Action", types.String(r.Operation)),
-		Resource:  resource,
+		Resource:  e.resource.UID,
 		Context: cedar.NewRecord(cedar.RecordMap{
 			"cell":              types.String(r.Cell),
 			"cell_jurisdiction": types.String(r.CellJurisdiction),
