@@ -59,6 +59,31 @@ func TestReceiptsHoldOffline(t *testing.T) {
 	}
 }
 
+func TestProofsOfEntriesAlreadyInTheLog(t *testing.T) {
+	c := newTestCell(t)
+	l := c.open(t, c.dir)
+	older := mustAppend(t, l, "a").Checkpoint()
+	mustAppend(t, l, "b")
+	newer := mustAppend(t, l, "c").Checkpoint()
+	r, err := l.Prove(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := verify.CheckInclusion([]byte("b"), r.Proof(), c.vkey, c.verifyPolicy()); err != nil {
+		t.Error(err)
+	}
+	if _, err := l.Prove(t.Context(), newer.Size); bonded.CodeOf(err) != bonded.CodeWithheld {
+		t.Errorf("an entry that is not there: %v", err)
+	}
+	proof, err := l.ProveConsistency(t.Context(), older.Size, newer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := verify.CheckConsistency(older, newer, proof); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestZeroReceiptIsNotValid(t *testing.T) {
 	var r ledger.Receipt
 	if r.Valid() || r.Checkpoint() != nil || r.Proof() != nil {

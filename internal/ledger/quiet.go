@@ -44,14 +44,15 @@ func (l *Ledger) listen() (stop func()) {
 // A debugHandler makes every record a debug record.
 type debugHandler struct{ h slog.Handler }
 
-// Enabled implements [slog.Handler]. Warnings and errors are always looked at.
+// Enabled implements [slog.Handler]. klog hands its warnings on as info records,
+// so those are always looked at.
 func (d debugHandler) Enabled(ctx context.Context, level slog.Level) bool {
-	return level >= slog.LevelWarn || d.h.Enabled(ctx, slog.LevelDebug)
+	return level >= slog.LevelInfo || d.h.Enabled(ctx, slog.LevelDebug)
 }
 
 // Handle implements [slog.Handler].
 func (d debugHandler) Handle(ctx context.Context, r slog.Record) error {
-	if r.Level >= slog.LevelWarn && strings.Contains(r.Message, syscall.EIO.Error()) {
+	if r.Level >= slog.LevelInfo && strings.Contains(r.Message, syscall.EIO.Error()) {
 		openMu.Lock()
 		for l := range openLedgers {
 			l.fail(bonded.Errorf(bonded.CodeNotWritable, "the ledger's disk has failed while publishing"))

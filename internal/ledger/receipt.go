@@ -11,7 +11,7 @@ import (
 )
 
 // A Receipt says that an entry is in the log under a checkpoint that the
-// witness policy's quorum has cosigned. Only [Ledger.Append] makes one: steps
+// witness policy's quorum has cosigned. Only a [Ledger] makes one: steps
 // that must come after an entry take it as an argument and refuse the zero
 // value. That is a guard against accident; a stranger is shown [Receipt.Proof].
 type Receipt struct {
@@ -21,7 +21,7 @@ type Receipt struct {
 	cp    *verify.Checkpoint
 }
 
-// Valid reports whether r came from [Ledger.Append]. The zero Receipt is not
+// Valid reports whether r came from a [Ledger]. The zero Receipt is not
 // valid, and its other methods return zero values.
 func (r Receipt) Valid() bool { return r.cp != nil }
 

@@ -142,10 +142,8 @@ func (l *Ledger) askWitnesses(ctx context.Context, answered map[string]bool) []a
 	var mu sync.Mutex
 	var out []answer
 	var wg sync.WaitGroup
-	for _, w := range l.policy.Witnesses() {
-		if answered[w.Name] {
-			continue
-		}
+	silent := slices.DeleteFunc(l.policy.Witnesses(), func(w verify.PolicyWitness) bool { return answered[w.Name] })
+	for _, w := range silent {
 		wg.Go(func() {
 			ctx, cancel := context.WithTimeout(ctx, l.cfg.WitnessTimeout)
 			defer cancel()
