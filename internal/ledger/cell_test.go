@@ -25,10 +25,11 @@ const origin = "log.example/cn"
 // A testWitness is a real witness behind a real TLS socket that can be cut off.
 type testWitness struct {
 	*witness.Witness
-	dir  string
-	srv  *httptest.Server
-	down atomic.Bool
-	bare atomic.Bool // knows nothing but the C2SP call
+	dir    string
+	srv    *httptest.Server
+	down   atomic.Bool
+	latest atomic.Pointer[[]byte] // answered instead of its own
+	bare   atomic.Bool            // knows nothing but the C2SP call
 }
 
 // A testCell is a log's key, three witnesses and the policy 2 of 3.
@@ -70,6 +71,10 @@ func newTestCellOf(t testing.TB, skey, vkey string) *testCell {
 		w.srv = httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			if w.down.Load() {
 				panic(http.ErrAbortHandler) // cuts the connection
+			}
+			if p := w.latest.Load(); p != nil && r.URL.Path == "/latest" {
+				_, _ = rw.Write(*p)
+				return
 			}
 			if w.bare.Load() && r.URL.Path != "/add-checkpoint" {
 				http.NotFound(rw, r)

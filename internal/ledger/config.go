@@ -54,6 +54,12 @@ type Config struct {
 	Logger             *slog.Logger  // nil means slog.Default
 }
 
+// Format implements [fmt.Formatter]: a Config prints without its key under
+// every verb.
+func (c Config) Format(s fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(s, "ledger %q in %q [key]", c.Origin, c.Dir)
+}
+
 func (c *Config) setDefaults() {
 	for d, def := range map[*time.Duration]time.Duration{
 		&c.CheckpointInterval: DefaultCheckpointInterval,

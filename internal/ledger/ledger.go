@@ -81,6 +81,7 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 		return nil, bonded.Wrap(bonded.CodeConfig, err, "the witness policy cannot be used by the writer")
 	}
 	quiet(cfg.Logger)
+	cfg.SignerKey = "" // the signer has it
 
 	// 2. The folder, for this process alone.
 	l := &Ledger{cfg: cfg, vkey: vkey, signer: signer, policy: policy, slots: make(chan struct{}, cfg.MaxInFlight), fatal: make(chan error, 1), changed: make(chan struct{})}

@@ -84,6 +84,39 @@ func TestProofsOfEntriesAlreadyInTheLog(t *testing.T) {
 	}
 }
 
+func TestConfigAndLedgerPrintWithoutTheKey(t *testing.T) {
+	c := newTestCell(t)
+	cfg := c.config(c.dir)
+	secret := c.skey[len(c.skey)-20:]
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%x", "%q"} {
+		if s := fmt.Sprintf(verb+verb+verb, cfg, &cfg, struct{ C ledger.Config }{cfg}); strings.Contains(s, secret) {
+			t.Errorf("%s shows the key of a config: %s", verb, s)
+		}
+	}
+}
+
+// A witness that answers with what is not its own cosignature has not answered.
+func TestForeignAnswersOfAWitnessDoNotCount(t *testing.T) {
+	c := newTestCell(t)
+	l := c.open(t, c.dir)
+	r := mustAppend(t, l, "a")
+	closeLedger(t, l)
+	unsigned, _, _ := bytes.Cut(r.Checkpoint().Raw, []byte("\n— w"))
+	for name, answer := range map[string][]byte{
+		"the log's signature alone": append(unsigned, '\n'),
+		"garbage":                   []byte("garbage"),
+		"too much":                  bytes.Repeat([]byte("x"), 1<<20),
+	} {
+		c.witnesses[0].latest.Store(&answer)
+		c.witnesses[1].down.Store(true)
+		cfg := c.config(c.dir)
+		cfg.StartTimeout = 200 * time.Millisecond
+		if _, err := ledger.Open(t.Context(), cfg); bonded.CodeOf(err) != bonded.CodeStale {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestZeroReceiptIsNotValid(t *testing.T) {
 	var r ledger.Receipt
 	if r.Valid() || r.Checkpoint() != nil || r.Proof() != nil {
