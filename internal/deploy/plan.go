@@ -70,7 +70,7 @@ func (p *Plan) assign(base int) error {
 		if err != nil {
 			return fmt.Errorf("find a free port: %w", err)
 		}
-		defer l.Close() //nolint:revive // held until all are found, on purpose
+		defer l.Close() // held until all are found, on purpose
 		*w = l.Addr().String()
 	}
 	return nil

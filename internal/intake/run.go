@@ -334,8 +334,7 @@ func (b *batch) digest() [32]byte {
 }
 
 func (r *run) rejectSyntax(line int, err error) {
-	var pe *csv.ParseError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*csv.ParseError](err); ok {
 		line = pe.StartLine
 	}
 	r.reject(line, "", bonded.Errorf(bonded.CodeInvalid, "not a row of this file: wrong number of columns or stray quotes"))

@@ -44,7 +44,7 @@ type WitnessConfig struct {
 // A Duration is written as Go writes it: "10s", "24h".
 type Duration struct{ time.Duration }
 
-// UnmarshalYAML implements goccy's interface for bytes.
+// UnmarshalText implements [encoding.TextUnmarshaler].
 func (d *Duration) UnmarshalText(b []byte) error {
 	v, err := time.ParseDuration(string(b))
 	if err != nil || v < 0 {
