@@ -2,6 +2,7 @@ package verify
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -210,10 +211,8 @@ func parseCheckpointText(text string) (*Checkpoint, error) {
 	if len(lines) < 3 {
 		return bad("fewer than three lines")
 	}
-	for _, l := range lines {
-		if l == "" {
-			return bad("empty line in the text")
-		}
+	if slices.Contains(lines, "") {
+		return bad("empty line in the text")
 	}
 	size, ok := parseDecimal(lines[1])
 	if !ok || size > maxTreeSize {

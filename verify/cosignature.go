@@ -38,7 +38,7 @@ func CosignatureMessage(text string, unixSeconds int64) []byte {
 // witness for its Ed25519 signature over [CosignatureMessage].
 func CosignatureLine(name string, key ed25519.PublicKey, unixSeconds int64, sig []byte) string {
 	b := binary.BigEndian.AppendUint32(nil, cosignatureKeyHash(name, key))
-	b = binary.BigEndian.AppendUint64(b, uint64(unixSeconds))
+	b = binary.BigEndian.AppendUint64(b, uint64(unixSeconds)) //nolint:gosec // times of witnesses are after 1970
 	b = append(b, sig...)
 	return "— " + name + " " + b64.EncodeToString(b) + "\n"
 }
@@ -108,7 +108,10 @@ func cosignatureTime(sig []byte) (int64, bool) {
 		return 0, false
 	}
 	t := binary.BigEndian.Uint64(sig)
-	return int64(t), t <= math.MaxInt64
+	if t > math.MaxInt64 {
+		return 0, false
+	}
+	return int64(t), true
 }
 
 // CosignatureTimeOf returns the POSIX time in seconds of a cosignature that

@@ -71,6 +71,13 @@ type receiptJSON struct {
 }
 
 func (j *receiptJSON) receipt() *Receipt {
+	for _, b := range []*b64bytes{&j.Head, &j.Salt, &j.Items.Root, &j.Segment.Bytes, &j.Anchor.Leaf, &j.Anchor.FieldSalt, &j.Anchor.SegmentsValue} {
+		*b = append(b64bytes{}, *b...) // absent is empty
+	}
+	for i := range j.Items.Shown {
+		s := &j.Items.Shown[i]
+		s.Bytes, s.Salt = append(b64bytes{}, s.Bytes...), append(b64bytes{}, s.Salt...)
+	}
 	r := &Receipt{Format: j.Format, Cell: j.Cell, Head: j.Head, Salt: j.Salt, Proof: j.Proof}
 	r.Items.Root = j.Items.Root
 	for _, s := range j.Items.Shown {

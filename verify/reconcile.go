@@ -19,6 +19,10 @@ type ReconcileOptions struct {
 	// that anchors are held against their own proofs, as far as they have any.
 	Ledger func(path string) ([]byte, error)
 
+	// Previous is an earlier checkpoint of the ledger, as for [CheckLog]. Nil
+	// means there is none.
+	Previous *Checkpoint
+
 	// Anchored asks that the ledger shows every anchor and that an anchor covers
 	// every row: otherwise the answer is [CannotTell].
 	Anchored bool
@@ -135,6 +139,28 @@ func Reconcile(journal *JournalReader, book *BookReader, cell *DirectoryCell, op
 	return x.rep, x.answer()
 }
 
+// CheckJournal checks an exported journal in itself, without the keyholder's
+// book: rows, segments, anchors, and, if the ledger is given, that it holds
+// every anchor. Report and errors are as of [Reconcile]; what needs the book
+// stays zero.
+func CheckJournal(journal *JournalReader, cell *DirectoryCell, opts ReconcileOptions) (*ReconcileReport, error) {
+	x := &reconciler{
+		rep: &ReconcileReport{}, opts: opts, cell: cell, node: journal.Node(),
+		rows: map[RowRef]rowInfo{}, orphans: map[RowRef]*Row{}, book: new(bookIndex),
+	}
+	if journal.Cell() != cell.ID {
+		return x.rep, Fail(FailCell, "the journal export is of cell %s, not %s", journal.Cell(), cell.ID)
+	}
+	if err := x.readLedger(); err != nil {
+		return x.rep, err
+	}
+	x.anchors.onHead = nil
+	if err := x.readJournal(journal); err != nil {
+		return x.rep, err
+	}
+	return x.rep, x.answer()
+}
+
 func (x *reconciler) report(f *Failure) {
 	x.rep.Faults++
 	if len(x.rep.Findings) < MaxFindings {
@@ -156,7 +182,7 @@ func (x *reconciler) readLedger() error {
 	if x.opts.Ledger == nil {
 		return nil
 	}
-	rep, err := CheckCellLedger(x.opts.Ledger, x.cell, LogOptions{})
+	rep, err := CheckCellLedger(x.opts.Ledger, x.cell, LogOptions{Previous: x.opts.Previous})
 	x.rep.Ledger = rep
 	if err != nil {
 		if f := FailureOf(err); f == nil || f.Verdict == CannotTell {

@@ -97,7 +97,7 @@ func (s *segmentChain) takeRows(seg *Segment) {
 		s.leaves, s.holes, s.first = s.leaves[n:], s.holes[n:], s.first+n
 	}
 	if s.first != seg.First || uint64(len(s.leaves)) < seg.Count {
-		s.report(Fail(FailMissingRow, "rows of segment %d, positions %d to %d, are missing from the journal", seg.Number, seg.First, seg.First+seg.Count-1))
+		s.report(Fail(FailMissingRow, "rows of segment %d are missing from the journal: it holds positions %d to %d", seg.Number, seg.First, seg.First+seg.Count-1))
 		return
 	}
 	known := true

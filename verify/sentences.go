@@ -28,7 +28,7 @@ func (rep *CellLedgerReport) Sentences() []string {
 func (rep *ReconcileReport) Sentences() []string {
 	s := fmt.Sprintf
 	lines := []string{
-		s("Journal: %s in %s under %s. Book: %s.", countU(rep.Rows, "row"), countU(rep.Segments, "segment"), countU(rep.Anchors, "anchor"), countU(rep.BookRows, "row")),
+		s("Book: %s.", countU(rep.BookRows, "row")),
 		s("matched: %d (releases of keys with their entry)", rep.Matched),
 		s("orphan: %d (releases whose entry was lost and is named afterwards; they count as openings)", rep.Orphans),
 		s("unanswered: %d (entries that the journal itself says got no release)", rep.Unanswered),
@@ -40,6 +40,14 @@ func (rep *ReconcileReport) Sentences() []string {
 			rep.Proven.Releases, rep.Proven.Items, rep.Asserted.Releases, rep.Asserted.Items, rep.Jobs.Releases, rep.Jobs.Items),
 		s("Of the same releases, %d (%d items) are vault-resolved: the vault chose what was opened.", rep.Resolved.Releases, rep.Resolved.Items),
 	}
+	return append(lines, rep.JournalSentences()...)
+}
+
+// JournalSentences says what the journal alone has shown: the part of
+// [ReconcileReport.Sentences] that needs no book, with the faults found.
+func (rep *ReconcileReport) JournalSentences() []string {
+	s := fmt.Sprintf
+	lines := []string{s("Journal: %s in %s under %s.", countU(rep.Rows, "row"), countU(rep.Segments, "segment"), countU(rep.Anchors, "anchor"))}
 	switch {
 	case rep.Anchors == 0:
 		lines = append(lines, "No anchor is in the export: nothing shows that the journal is the one the ledger knows.")

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -141,8 +142,7 @@ func (t *compactTree) add(h tlog.Hash) error {
 // root returns the RFC 6962 root of the tree so far.
 func (t *compactTree) root() tlog.Hash {
 	var roots []tlog.Hash // of perfect subtrees, from left to right
-	for l := len(t.levels) - 1; l >= 0; l-- {
-		rest := t.levels[l]
+	for _, rest := range slices.Backward(t.levels) {
 		for w := TileWidth / 2; w > 0; w /= 2 {
 			if len(rest)&w != 0 {
 				roots = append(roots, perfectHash(rest[:w]))

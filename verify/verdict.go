@@ -84,8 +84,7 @@ func VerdictOf(err error) Verdict {
 	if err == nil {
 		return Holds
 	}
-	var f *Failure
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*Failure](err); ok {
 		return f.Verdict
 	}
 	return CannotTell
@@ -93,9 +92,6 @@ func VerdictOf(err error) Verdict {
 
 // FailureOf returns the first [Failure] in err's chain, or nil.
 func FailureOf(err error) *Failure {
-	var f *Failure
-	if errors.As(err, &f) {
-		return f
-	}
-	return nil
+	f, _ := errors.AsType[*Failure](err)
+	return f
 }

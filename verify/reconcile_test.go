@@ -1,0 +1,280 @@
+package verify_test
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+
+	"bonded/verify"
+)
+
+type lines = []verify.JournalEntry
+
+func reconcile(t *testing.T, h *history, opts verify.ReconcileOptions, j func(lines) lines, b func([][]byte) [][]byte) (*verify.ReconcileReport, error) {
+	t.Helper()
+	jr, err := verify.NewJournalReader(bytes.NewReader(h.journal(j)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	br, err := verify.NewBookReader(bytes.NewReader(h.bookExport(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return verify.Reconcile(jr, br, h.dirCell(), opts)
+}
+
+const honest = "Ca Cb | Ra Rb@ F& ^ Ba+b | Rb! Ra? Ra= Rb* | ^ ^ Ea Cc"
+
+func TestReconcileHoldsForAnHonestHistory(t *testing.T) {
+	h := newHistory(t, honest)
+	r, err := reconcile(t, h, verify.ReconcileOptions{Ledger: h.log().fetch}, nil, nil)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, strings.Join(r.Sentences(), "\n"))
+	}
+	got := []uint64{r.Matched, r.Orphans, r.Destroyed, r.Refused, r.Unrepeated, r.WithoutRelease, r.Unanswered, r.Pending, r.ReleasedWithoutEntry, r.Proven.Releases, r.Asserted.Releases, r.Resolved.Releases, r.Proven.Items}
+	want := []uint64{7, 1, 1, 1, 0, 2, 1, 0, 0, 7, 1, 1, 8}
+	if !slices.Equal(got, want) {
+		t.Errorf("counts %d, want %d\n%s", got, want, strings.Join(r.Sentences(), "\n"))
+	}
+	if r.Anchors != 3 || r.ProvenInLog != 3 || r.Unanchored != 2 {
+		t.Errorf("%d anchors, %d in the ledger, %d rows unanchored", r.Anchors, r.ProvenInLog, r.Unanchored)
+	}
+}
+
+func TestReconcileNamesWhatWentWrong(t *testing.T) {
+	drop := func(match func(verify.JournalEntry) bool) func(lines) lines {
+		return func(l lines) lines { return slices.DeleteFunc(l, match) }
+	}
+	segment := func(n uint64) func(verify.JournalEntry) bool {
+		return func(e verify.JournalEntry) bool {
+			s, err := verify.DecodeSegment(e.Segment)
+			return err == nil && s.Number == n
+		}
+	}
+	swap := func(i, j int) func([][]byte) [][]byte {
+		return func(b [][]byte) [][]byte { b[i], b[j] = b[j], b[i]; return b }
+	}
+	const three = "Ca | Ra | Ra | ^ Ra | ^ Ra | ^"
+	for _, c := range []struct {
+		name, history, code, says string
+		journal                   func(lines) lines
+		book                      func([][]byte) [][]byte
+	}{
+		{"a skipped row", "Ca Ra- | ^", verify.FailReleased, "row 2 of the book released keys for row 1.1.2, which is not in the journal", nil, nil},
+		{"a hidden orphan", "Ca Ra Ra- Ra | ^", verify.FailReleased, "row 1.1.3", nil, nil},
+		{"an extra release", "Ca Ra2 | ^", verify.FailReused, "rows 2 and 3 of the book", nil, nil},
+		{"a row entered twice", "Ca Ra$ | ^", verify.FailReused, "row 1.1.2 stands at positions 2 and 3", nil, nil},
+		{"a renumbered subject", "Ca Ra# Ra | ^", verify.FailNumbering, "as 3; the one before was 1", nil, nil},
+		{"a release after destruction", "Ca Ea Ra | ^", verify.FailAfterDestroy, "after it was destroyed", nil, nil},
+		{"an altered reason in the journal", "Ca Ra% | ^", verify.FailRootOfSegment, "segment 1 is not made of the rows at positions 1 to 2", nil, nil},
+		{"a missing segment", three, verify.FailMissingSegment, "segment 2 is missing from the journal", drop(segment(2)), nil},
+		{"a missing last segment", three, verify.FailMissingSegment, "segment 5 is missing", drop(segment(5)), nil},
+		{"swapped segments", three, verify.FailMissingSegment, "segment 2 is missing", func(l lines) lines {
+			i, j := slices.IndexFunc(l, segment(2)), slices.IndexFunc(l, segment(3))
+			l[i], l[j] = l[j], l[i]
+			return l
+		}, nil},
+		{"a missing row", three, verify.FailMissingRow, "rows of segment 2 are missing from the journal: it holds positions 2 to 2", drop(func(e verify.JournalEntry) bool { return e.Row != nil && e.Row.Position == 2 }), nil},
+		{"swapped rows", "Ca Ra Rb | ^", verify.FailRootOfSegment, "segment 1", func(l lines) lines {
+			a, b := *l[1].Row, *l[2].Row
+			a.Position, b.Position = b.Position, a.Position
+			l[1].Row, l[2].Row = &b, &a
+			return l
+		}, nil},
+		{"a missing anchor", three, verify.FailMissingSegment, "covers segments 5 to 5, but the one before it ended at 3", drop(func(e verify.JournalEntry) bool { return e.Anchor != nil && e.Anchor.Index == 2 }), nil},
+		{"a missing empty anchor", "Ca | ^ ^ Ra | ^", verify.FailAnchorChain, "the anchor chain is broken", drop(func(e verify.JournalEntry) bool { return e.Anchor != nil && e.Anchor.Index == 2 }), nil},
+		{"swapped rows of the book", "Ca Ra Ra | ^", verify.FailBook, "row 2 of the book says it is row 3", nil, swap(1, 2)},
+		{"a book without its last row", "Ca Ra Ra | ^", verify.FailBook, "do not make its signed head", nil, func(b [][]byte) [][]byte { return b[:2] }},
+		{"an altered row of the book", "Ca Ra Ra | ^", verify.FailBook, "do not make its signed head", nil, func(b [][]byte) [][]byte {
+			r, _ := verify.DecodeBookRow(b[1])
+			r.Reason = "another"
+			b[1] = verify.EncodeBookRow(r)
+			return b
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := newHistory(t, c.history)
+			r, err := reconcile(t, h, verify.ReconcileOptions{Ledger: h.log().fetch}, c.journal, c.book)
+			wantFailure(t, err, verify.DoesNotHold, c.code)
+			if !strings.Contains(err.Error(), c.says) {
+				t.Errorf("says %v\n%s", err, strings.Join(r.Sentences(), "\n"))
+			}
+		})
+	}
+}
+
+func TestReconcileNamesTheFieldThatDiffers(t *testing.T) {
+	for field, alter := range map[string]func(*verify.BookRow){
+		"operation":  func(b *verify.BookRow) { b.Operation = verify.OpMask },
+		"collection": func(b *verify.BookRow) { b.Collection = "payments" },
+		"purpose":    func(b *verify.BookRow) { b.Purpose = "fraud" },
+		"reason":     func(b *verify.BookRow) { b.Reason = "none" },
+		"basis":      func(b *verify.BookRow) { b.Basis = "" },
+		"principal":  func(b *verify.BookRow) { b.Principal = "svc-other" },
+		"assurance":  func(b *verify.BookRow) { b.Assurance = verify.AssuranceVault },
+		"resolved":   func(b *verify.BookRow) { b.Resolved = true },
+		"digest":     func(b *verify.BookRow) { b.Digest[0] ^= 1 },
+		"policy":     func(b *verify.BookRow) { b.Policy[0] ^= 1 },
+		"row":        func(b *verify.BookRow) { b.Row.Seq += 7 },
+		"items":      func(b *verify.BookRow) { b.Items = append(b.Items, verify.BookItem{Code: "withheld"}) },
+		"subject":    func(b *verify.BookRow) { b.Items[0].Subject, b.Items[0].N = id("subject z"), 1 },
+		"record":     func(b *verify.BookRow) { b.Items[0].Record[0] ^= 1 },
+		"fields":     func(b *verify.BookRow) { b.Items[0].Fields[0].Name = "iban" },
+		"index":      func(b *verify.BookRow) { b.Items[0].Index = []string{"email"} },
+	} {
+		t.Run(field, func(t *testing.T) {
+			h := newHistory(t, "Ca")
+			h.act("Ra")
+			b, err := verify.DecodeBookRow(h.book[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			alter(b)
+			h.book, h.chain = h.book[:1], verify.BookChain([32]byte{}, h.book[0])
+			h.addBook(b)
+			h.seal()
+			h.anchor()
+			_, err = reconcile(t, h, verify.ReconcileOptions{}, nil, nil)
+			wantFailure(t, err, verify.DoesNotHold, verify.FailMismatch)
+			if !strings.HasSuffix(err.Error(), "differ in "+field) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestReconcileCountsARowThatHidesUnderAnotherNumber(t *testing.T) {
+	h := newHistory(t, "Ca Ra | ^")
+	row, _ := verify.DecodeRow(h.rows[1].Row)
+	row.Reason = "rewritten before it was anchored"
+	h2 := newHistory(t, "Ca")
+	h2.book, h2.chain, h2.bookSeq = h.book, h.chain, h.bookSeq
+	h2.enter(row, h.rows[1].Salt)
+	h2.seal()
+	h2.anchor()
+	r, err := reconcile(t, h2, verify.ReconcileOptions{}, nil, nil)
+	wantFailure(t, err, verify.DoesNotHold, verify.FailReleased)
+	if r.ReleasedWithoutEntry != 1 || !strings.Contains(err.Error(), "holds another row under that number") {
+		t.Errorf("%d %v", r.ReleasedWithoutEntry, err)
+	}
+}
+
+func TestReconcileFindsATamperedTile(t *testing.T) {
+	h := newHistory(t, "Ca | ^ Ra | ^")
+	l := h.log()
+	l.files["tile/0/000.p/3"][40] ^= 1
+	_, err := reconcile(t, h, verify.ReconcileOptions{Ledger: l.fetch}, nil, nil)
+	wantFailure(t, err, verify.DoesNotHold, verify.FailTile)
+	if !strings.Contains(err.Error(), "tile/0/000.p/3") {
+		t.Error(err)
+	}
+}
+
+func TestReconcileFindsAnAnchorThatTheLedgerLacks(t *testing.T) {
+	h := newHistory(t, "Ca | ^ Ra | ^")
+	other := newHistory(t, "Ca | ^ Rb | ^")
+	_, err := reconcile(t, h, verify.ReconcileOptions{Ledger: other.log().fetch}, nil, nil)
+	wantFailure(t, err, verify.DoesNotHold, verify.FailAnchor)
+	if !strings.Contains(err.Error(), "the ledger has another leaf there") {
+		t.Error(err)
+	}
+}
+
+func TestReconcileFindsABookWithItsTailCutOff(t *testing.T) {
+	h := newHistory(t, "Ca Ra | ^")
+	cut := newHistory(t, "Ca")
+	h.book, h.chain, h.bookSeq = cut.book, cut.chain, 1
+	head := h.head()
+	head.Time += 1000 // signed after the anchor
+	_, err := reconcileWithHead(t, h, head)
+	wantFailure(t, err, verify.DoesNotHold, verify.FailHead)
+	head = h.head() // exported before the anchor
+	if r, err := reconcileWithHead(t, h, head); err != nil || r.WithoutRelease != 1 || r.Pending != 1 {
+		t.Errorf("%v %+v", err, r)
+	}
+}
+
+func reconcileWithHead(t *testing.T, h *history, head verify.Head) (*verify.ReconcileReport, error) {
+	t.Helper()
+	copy(head.Sig[:], signAs("keyholder", head.Message()))
+	var b bytes.Buffer
+	w, err := verify.NewBookWriter(&b, h.cell)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range h.book {
+		if err := w.WriteRow(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(&head); err != nil {
+		t.Fatal(err)
+	}
+	jr, err := verify.NewJournalReader(bytes.NewReader(h.journal(nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	br, err := verify.NewBookReader(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return verify.Reconcile(jr, br, h.dirCell(), verify.ReconcileOptions{})
+}
+
+func TestReconcileStrictlyCannotTellWithoutAnchors(t *testing.T) {
+	h := newHistory(t, "Ca | ^ Ra")
+	_, err := reconcile(t, h, verify.ReconcileOptions{Ledger: h.log().fetch, Anchored: true}, nil, nil)
+	wantFailure(t, err, verify.CannotTell, verify.FailMissing)
+	h = newHistory(t, "Ca | ^ Ra | ^")
+	if _, err := reconcile(t, h, verify.ReconcileOptions{Ledger: h.log().fetch, Anchored: true}, nil, nil); err != nil {
+		t.Error(err)
+	}
+	_, err = reconcile(t, h, verify.ReconcileOptions{Anchored: true}, nil, nil)
+	wantFailure(t, err, verify.CannotTell, verify.FailMissing)
+	// With a proof beside each anchor no ledger is needed.
+	l := h.log()
+	for i := range h.anch {
+		h.anch[i].Proof = string(staticProof(t, l, int64(h.anch[i].Index), nil))
+	}
+	for i, e := range h.lines {
+		if e.Anchor != nil {
+			h.lines[i].Anchor = &h.anch[e.Anchor.Index-1]
+		}
+	}
+	if _, err = reconcile(t, h, verify.ReconcileOptions{Anchored: true}, nil, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestReconcileCannotTellFromACutExport(t *testing.T) {
+	h := newHistory(t, honest)
+	full := h.journal(nil)
+	for i := range full[:len(full)-1] {
+		if full[i] != '\n' {
+			continue
+		}
+		jr, err := verify.NewJournalReader(bytes.NewReader(full[:i+1]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		br, err := verify.NewBookReader(bytes.NewReader(h.bookExport(nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = verify.Reconcile(jr, br, h.dirCell(), verify.ReconcileOptions{})
+		wantFailure(t, err, verify.CannotTell, verify.FailMissing)
+	}
+}
+
+func TestCheckJournalHoldsWithoutTheBook(t *testing.T) {
+	h := newHistory(t, "Ca Ra | ^ Ra | ^")
+	jr, err := verify.NewJournalReader(bytes.NewReader(h.journal(nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := verify.CheckJournal(jr, h.dirCell(), verify.ReconcileOptions{Ledger: h.log().fetch})
+	if err != nil || r.ProvenInLog != 2 || r.AnchoredRows != 3 {
+		t.Errorf("%v %+v", err, r)
+	}
+}
