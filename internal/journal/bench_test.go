@@ -1,0 +1,62 @@
+package journal_test
+
+import (
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"bonded/internal/journal"
+)
+
+func BenchmarkPrepare(b *testing.B) {
+	j, _ := newJournal(b)
+	row := readRow()
+	b.ReportAllocs()
+	for b.Loop() {
+		p := j.Prepare(row)
+		if p.Leaf == ([32]byte{}) {
+			b.Fatal(p.Err())
+		}
+	}
+}
+
+func BenchmarkCommit1(b *testing.B)   { benchmarkCommit(b, 1) }
+func BenchmarkCommit32(b *testing.B)  { benchmarkCommit(b, 32) }
+func BenchmarkCommit256(b *testing.B) { benchmarkCommit(b, 256) }
+
+// benchmarkCommit has so many callers commit one row of one item at a time.
+func benchmarkCommit(b *testing.B, callers int) {
+	j, db := newJournal(b)
+	before, start, commits := cpu(b), time.Now(), db.Stats().Commits
+	left := make(chan struct{}, b.N)
+	for range b.N {
+		left <- struct{}{}
+	}
+	close(left)
+	b.ResetTimer()
+	var wg sync.WaitGroup
+	for range callers {
+		wg.Go(func() {
+			for range left {
+				if _, err := j.Commit(b.Context(), []journal.Prepared{j.Prepare(readRow())}, nil); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	b.StopTimer()
+	n := float64(b.N)
+	b.ReportMetric(n/time.Since(start).Seconds(), "rows/s")
+	b.ReportMetric(float64((cpu(b)-before).Microseconds())/n, "cpu-µs/row")
+	b.ReportMetric(n/float64(db.Stats().Commits-commits), "rows/commit")
+}
+
+func cpu(b *testing.B) time.Duration {
+	var r syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+}
