@@ -1,6 +1,7 @@
 package normal
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -10,6 +11,10 @@ import (
 	"bonded"
 	"bonded/internal/nearest"
 )
+
+// MaxSize bounds a value that is normalised, and its indexed spelling, in
+// bytes; "exact" has no bound of its own. Some characters grow elevenfold.
+const MaxSize = 4096
 
 // A Normaliser turns values into their indexed spelling. Get one from
 // [Parse]; the zero value is not valid. It may be used by many goroutines.
@@ -71,12 +76,15 @@ func (n Normaliser) IsZero() bool { return n.name == "" }
 
 // Normalise returns the indexed spelling of value. Normalising the result
 // again returns it unchanged. It returns a [*bonded.Error] with code
-// [bonded.CodeInvalidUTF8] for text that is not UTF-8, and
-// [bonded.CodeInvalid] for a value that has no such spelling, such as a phone
-// number of three digits or a name of spaces; neither holds the value.
+// [bonded.CodeInvalidUTF8] for text that is not UTF-8, [bonded.CodeTooLarge]
+// for a value or spelling over [MaxSize], and [bonded.CodeInvalid] for a value that has no such spelling, such as a phone
+// number of three digits or a name of spaces; none holds the value.
 func (n Normaliser) Normalise(value string) (string, error) {
 	if !utf8.ValidString(value) {
 		return "", &bonded.Error{Code: bonded.CodeInvalidUTF8, Message: "value is not UTF-8"}
+	}
+	if len(value) > MaxSize && n.name != "exact" {
+		return "", tooLarge()
 	}
 	out, hint := "", ""
 	switch n.name {
@@ -99,8 +107,15 @@ func (n Normaliser) Normalise(value string) (string, error) {
 	default:
 		return "", &bonded.Error{Code: bonded.CodeInternal, Message: "a normaliser that nobody parsed"}
 	}
+	if len(out) > MaxSize {
+		return "", tooLarge()
+	}
 	if out == "" {
 		return "", &bonded.Error{Code: bonded.CodeInvalid, Message: "value cannot be indexed as " + n.String(), Hint: hint}
 	}
 	return out, nil
+}
+
+func tooLarge() error {
+	return &bonded.Error{Code: bonded.CodeTooLarge, Message: fmt.Sprintf("an indexed value is longer than %d bytes", MaxSize), Hint: "do not index long texts"}
 }

@@ -73,6 +73,8 @@ func TestNormaliseRefusesWithoutEcho(t *testing.T) {
 		code     bonded.Code
 	}{
 		{"nfkc", " \u200b\t", bonded.CodeInvalid},
+		{"nfkc", strings.Repeat("x", normal.MaxSize+1), bonded.CodeTooLarge},
+		{"nfkc", strings.Repeat("\ufdfa", 1000), bonded.CodeTooLarge},
 		{"nfkc", "\xff secret", bonded.CodeInvalidUTF8},
 		{"exact", "\xc3\x28secret", bonded.CodeInvalidUTF8},
 		{"email", "secret", bonded.CodeInvalid},
@@ -130,7 +132,7 @@ func idempotent(t testing.TB, name, in string) {
 	n := must(t, name)
 	once, err := n.Normalise(in)
 	if err != nil {
-		if c := bonded.CodeOf(err); c != bonded.CodeInvalid && c != bonded.CodeInvalidUTF8 {
+		if c := bonded.CodeOf(err); c != bonded.CodeInvalid && c != bonded.CodeInvalidUTF8 && c != bonded.CodeTooLarge {
 			t.Fatalf("%s of %q: %v", name, in, err)
 		}
 		return
