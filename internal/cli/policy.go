@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"bonded"
+	"bonded/internal/policy"
+	"bonded/internal/regulation"
+)
+
+// policyCommands check policies without a server.
+type policyCommands struct {
+	Test policyTest `cmd:"" help:"Decide every case of a table and say which came out as wanted."`
+}
+
+type policyTest struct {
+	File   string `arg:"" help:"Table of cases, YAML; see spec/policy.md."`
+	Policy string `placeholder:"FILE.cedar" help:"The operator's policies; those of bonded dev if not given."`
+	On     string `placeholder:"YYYY-MM-DD" help:"Day whose law holds; today if not given."`
+}
+
+// Run implements the command.
+func (c *policyTest) Run(s *streams) error {
+	// 1. The policy set as a vault would compile it on that day.
+	day := time.Now()
+	if c.On != "" {
+		var err error
+		if day, err = time.Parse(time.DateOnly, c.On); err != nil {
+			return &bonded.Error{Code: bonded.CodeInvalid, Field: "--on", Message: "not a day such as 2026-11-23"}
+		}
+	}
+	name, text := "built-in default", policy.DefaultOperatorPolicy()
+	if c.Policy != "" {
+		b, err := os.ReadFile(c.Policy)
+		if err != nil {
+			return bonded.Wrap(bonded.CodeConfig, err, "the policy file cannot be read")
+		}
+		name, text = c.Policy, b
+	}
+	packs, err := regulation.Shipped()
+	if err != nil {
+		return err
+	}
+	law, err := regulation.NewTable(packs)
+	if err != nil {
+		return err
+	}
+	set, err := policy.Compile(name, text, law.Forbids(day))
+	if err != nil {
+		return err
+	}
+	// 2. The table.
+	table, err := os.ReadFile(c.File)
+	if err != nil {
+		return bonded.Wrap(bonded.CodeConfig, err, "the table of cases cannot be read")
+	}
+	results, err := policy.RunTable(set, c.File, table)
+	if err != nil {
+		return err
+	}
+	failed := 0
+	for _, r := range results {
+		if !r.Pass {
+			failed++
+		}
+	}
+	err = s.print(results, func(w *tabwriter.Writer) {
+		row(w, "", "CASE", "WANT", "GOT", "BY")
+		for _, r := range results {
+			mark := "ok"
+			if !r.Pass {
+				mark = "FAIL"
+			}
+			row(w, mark, r.Name, r.Want, r.Got, r.Rules)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if failed > 0 {
+		return &bonded.Error{Code: bonded.CodeConflict, Message: fmt.Sprintf("%d of %d cases came out otherwise", failed, len(results))}
+	}
+	fmt.Fprintf(s.err, "%d cases, all as wanted\n", len(results))
+	return nil
+}

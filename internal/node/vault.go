@@ -1,0 +1,457 @@
+//go:build unix
+
+package node
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/sync/errgroup"
+
+	"bonded"
+	"bonded/internal/api"
+	"bonded/internal/grant"
+	"bonded/internal/journal"
+	"bonded/internal/ledger"
+	"bonded/internal/policy"
+	"bonded/internal/regulation"
+	"bonded/internal/remote"
+	"bonded/internal/seal"
+	"bonded/internal/sqldb"
+	"bonded/internal/vault"
+	"bonded/internal/vault/vaultsql"
+	"bonded/internal/wire"
+	"bonded/verify"
+)
+
+// A vaultNode is one running vault.
+type vaultNode struct {
+	dir   string
+	conf  *VaultConfig
+	log   *slog.Logger
+	cells *directoryFile
+	cell  verify.DirectoryCell
+
+	ledger     *ledger.Ledger
+	db         *sqldb.DB
+	journal    *journal.Journal
+	stream     *stream
+	line       vault.Line
+	vault      *vault.Vault
+	policy     atomic.Pointer[policy.Cache]
+	law        *regulation.Table
+	lawChanges time.Time // when a rule of law changes its status next; zero if none is known
+	registry   *prometheus.Registry
+}
+
+// RunVault runs a vault with its ledger from its folder until ctx ends. It
+// returns nil when it was asked to end, and an error when it must not go on.
+func RunVault(ctx context.Context, dir string, log *slog.Logger) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	n := &vaultNode{dir: dir, log: log, registry: prometheus.NewRegistry()}
+	// 1. What the folder says.
+	if err := n.configure(); err != nil {
+		return err
+	}
+	if err := seal.SelfTest(); err != nil {
+		return err
+	}
+	// 2. The ledger, which asks its witnesses whether this is an old copy.
+	if err := n.openLedger(ctx); err != nil {
+		return err
+	}
+	defer n.closeLedger(ctx)
+	// 3. The database, and in it the journal, held against the ledger.
+	if err := n.openJournal(ctx); err != nil {
+		return err
+	}
+	defer n.db.Close()
+	// 4. The vault over both, and the keyholder beside it.
+	if err := n.openVault(ctx); err != nil {
+		return err
+	}
+	defer n.vault.Close()
+	// 5. Everything that runs until the end.
+	return n.run(ctx)
+}
+
+func (n *vaultNode) configure() error {
+	var err error
+	if n.conf, err = LoadVaultConfig(n.dir); err != nil {
+		return err
+	}
+	if n.cells, err = openDirectory(resolve(n.dir, n.conf.Directory)); err != nil {
+		return err
+	}
+	d, _, _ := n.cells.get()
+	c, ok := d.Cell(n.conf.Cell)
+	if !ok {
+		return &bonded.Error{Code: bonded.CodeConfig, Field: "cell", Message: "the directory has no cell " + string(n.conf.Cell)}
+	}
+	n.cell = *c
+	packs, err := regulation.Shipped()
+	if err != nil {
+		return err
+	}
+	if n.law, err = regulation.NewTable(packs); err != nil {
+		return err
+	}
+	return n.loadPolicy(time.Now())
+}
+
+// loadPolicy compiles the policy set in force at a time.
+func (n *vaultNode) loadPolicy(at time.Time) error {
+	path := resolve(n.dir, n.conf.Policy)
+	text, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return &bonded.Error{Code: bonded.CodeConfig, Field: path, Message: "the policy file cannot be read", Err: err}
+	}
+	set, err := policy.Compile(path, text, n.law.Forbids(at))
+	if err != nil {
+		return err
+	}
+	n.lawChanges, _ = n.law.NextChange(at)
+	if c := n.policy.Load(); c == nil || c.Set().Digest() != set.Digest() {
+		n.policy.Store(policy.NewCache(set, policy.DefaultCacheSize))
+	}
+	return nil
+}
+
+func (n *vaultNode) grants() (*grant.Set, error) {
+	path := resolve(n.dir, n.conf.Grants)
+	b, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, &bonded.Error{Code: bonded.CodeConfig, Field: path, Message: "the grants cannot be read", Err: err}
+	}
+	d, _, _ := n.cells.get()
+	admin, err := verify.DecodePublicKey(d.Admin)
+	if err != nil {
+		return nil, err
+	}
+	set, err := grant.Open(b, admin)
+	if err != nil {
+		return nil, err
+	}
+	if set.Cell != n.conf.Cell {
+		return nil, &bonded.Error{Code: bonded.CodeConfig, Field: path, Message: "these grants are for another cell"}
+	}
+	return set, nil
+}
+
+func (n *vaultNode) openLedger(ctx context.Context) error {
+	key, err := secret(n.dir, "ledger.key", 0)
+	if err != nil {
+		return err
+	}
+	v, err := note.NewVerifier(n.cell.LedgerKey)
+	if err != nil {
+		return bonded.Wrap(bonded.CodeConfig, err, "the directory has a malformed ledger key")
+	}
+	id, err := n.identity(ctx)
+	if err != nil {
+		return err
+	}
+	witnesses := remote.Pin{
+		CA: n.authority(func(c *verify.DirectoryCell) string { return c.WitnessCA }), Cell: remote.CellWitness, Role: remote.RoleWitness,
+	}
+	n.ledger, err = ledger.Open(ctx, ledger.Config{
+		Dir: filepath.Join(n.dir, "ledger"), Origin: v.Name(), SignerKey: string(key), Policy: []byte(n.cell.WitnessPolicy),
+		HTTPClient: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
+			TLSClientConfig: remote.ClientTLS(id, witnesses), MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute,
+		}},
+		Logger: n.log,
+	})
+	if err != nil {
+		return err
+	}
+	keyholder := remote.Pin{
+		CA: n.authority(func(c *verify.DirectoryCell) string { return c.KeyholderCA }), Cell: n.conf.Cell, Role: remote.RoleKeyholder,
+	}
+	n.stream = newStream(n.cell.Keyholder, remote.ClientTLS(id, keyholder), n.log)
+	n.line = vault.NewLine(n.stream)
+	return nil
+}
+
+// authority reads one PEM of this cell from the directory in force.
+func (n *vaultNode) authority(pem func(*verify.DirectoryCell) string) func() []byte {
+	return n.cells.authority(func(d *verify.Directory) string {
+		c, ok := d.Cell(n.conf.Cell)
+		if !ok {
+			return ""
+		}
+		return pem(c)
+	})
+}
+
+func (n *vaultNode) identity(ctx context.Context) (*remote.Identity, error) {
+	hosts := []string{"localhost"}
+	for _, addr := range []string{n.conf.Listen, n.conf.ListenTLS} {
+		if h, _, err := net.SplitHostPort(addr); err == nil && h != "" {
+			hosts = append(hosts, h)
+		}
+	}
+	return identity(ctx, n.dir, remote.Leaf{Cell: n.conf.Cell, Role: remote.RoleVault, Hosts: hosts}, n.log)
+}
+
+func (n *vaultNode) closeLedger(ctx context.Context) {
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := n.ledger.Close(stop); err != nil {
+		n.log.LogAttrs(stop, slog.LevelWarn, "ledger closed with entries unpublished", slog.Any("error", err))
+	}
+}
+
+func (n *vaultNode) openJournal(ctx context.Context) error {
+	seed, err := secret(n.dir, "promise.key", ed25519.SeedSize)
+	if err != nil {
+		return err
+	}
+	promise := ed25519.NewKeyFromSeed(seed)
+	if pub, ok := promise.Public().(ed25519.PublicKey); !ok || verify.EncodePublicKey(pub) != n.cell.PromiseKey {
+		return &bonded.Error{Code: bonded.CodeConfig, Field: "keys/promise.key", Message: "not the promise key of the directory"}
+	}
+	if n.db, err = sqldb.Open(ctx, sqldb.Config{Path: filepath.Join(n.dir, "vault.db"), Logger: n.log}); err != nil {
+		return err
+	}
+	n.journal, err = journal.Open(ctx, journal.Config{
+		DB: n.db, Cell: n.conf.Cell, Node: n.conf.Node, PromiseKey: promise, Ledger: n.ledger,
+		Facts: n.anchorFacts, OnAnchor: n.showAnchor, AnchorEvery: n.conf.AnchorEvery.Duration, Logger: n.log,
+	})
+	if err != nil {
+		return errors.Join(err, n.db.Close())
+	}
+	return nil
+}
+
+// anchorFacts says what the next anchor commits to beside its segments.
+func (n *vaultNode) anchorFacts(ctx context.Context) (journal.AnchorFacts, error) {
+	_, raw, _ := n.cells.get()
+	f := journal.AnchorFacts{Policy: n.policy.Load().Set().Digest(), Directory: verify.DirectoryDigest(raw)}
+	head, tombstones, chain := n.vault.Standing()
+	f.Tombstones, f.TombstoneChain = tombstones, chain
+	if head != nil {
+		f.Head = head.Encode()
+	}
+	return f, ctx.Err()
+}
+
+// showAnchor forwards an anchor to the keyholder, which unlocks only while it
+// sees fresh ones.
+func (n *vaultNode) showAnchor(ctx context.Context, number uint64, a *wire.Anchor) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	res, err := n.line.Anchor(ctx, a)
+	if err != nil {
+		return err
+	}
+	if len(res.Missing) > 0 {
+		n.log.LogAttrs(ctx, slog.LevelError, "the keyholder misses rows for keys it released", slog.Int("rows", len(res.Missing)), slog.Uint64("anchor", number))
+	}
+	return nil
+}
+
+func (n *vaultNode) openVault(ctx context.Context) error {
+	// 1. The vault's own inputs.
+	index, err := secret(n.dir, "index.key", seal.KeySize)
+	if err != nil {
+		return err
+	}
+	master, err := seal.KeyFromBytes(index)
+	if err != nil {
+		return err
+	}
+	suite, err := seal.ParseSuite(n.cell.Suite)
+	if err != nil {
+		return err
+	}
+	keyholder, err := verify.DecodePublicKey(n.cell.KeyholderKey)
+	if err != nil {
+		return err
+	}
+	path := resolve(n.dir, n.conf.Schema)
+	text, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return &bonded.Error{Code: bonded.CodeConfig, Field: path, Message: "the schema cannot be read", Err: err}
+	}
+	schema, err := vault.ParseSchema(path, text)
+	if err != nil {
+		return err
+	}
+	grants, err := n.grants()
+	if err != nil {
+		return err
+	}
+	store, err := vaultsql.Open(ctx, n.db, n.journal)
+	if err != nil {
+		return err
+	}
+	d, _, _ := n.cells.get()
+	// 2. The vault.
+	n.vault, err = vault.Open(ctx, vault.Config{
+		Cell: n.conf.Cell, Suite: suite, Version: Version, Schema: schema, Store: store, Journal: n.journal,
+		Keys: n.line, KeyholderKey: keyholder, IndexMaster: master, Policy: n.policy.Load(), Routes: n.law,
+		Directory: d, Grants: grants, JobGrant: jobGrant(grants), Undo: n.conf.UndoWindow.Duration,
+		Freshness: n.conf.Freshness.Duration, RequireProof: n.conf.RequireProof, LedgerSize: n.ledgerSize, Logger: n.log,
+	})
+	return err
+}
+
+func jobGrant(s *grant.Set) string {
+	for i := range s.Grants {
+		if s.Grants[i].Job {
+			return s.Grants[i].ID
+		}
+	}
+	return ""
+}
+
+func (n *vaultNode) ledgerSize() uint64 {
+	cp, err := n.ledger.Latest()
+	if err != nil {
+		return 0
+	}
+	return uint64(cp.Size) //nolint:gosec // a size is not negative
+}
+
+// run starts what runs beside the vault and waits for the first that ends.
+func (n *vaultNode) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	_, raw, _ := n.cells.get()
+	face, err := api.New(api.Config{
+		Service: n.vault, Directory: raw, Registry: n.registry, Logger: n.log,
+		Limits: api.Limits{InFlight: n.conf.InFlight, PerSecond: float64(n.conf.RatePerMin) / 60, Burst: n.conf.RatePerMin / 60},
+	})
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/", face)
+	mux.Handle("/ledger/", http.StripPrefix("/ledger", n.ledger.Handler()))
+
+	g.Go(func() error { n.stream.run(ctx); return nil })
+	g.Go(func() error { return n.journal.Run(ctx) })
+	g.Go(func() error { return n.vault.Run(ctx) })
+	g.Go(func() error { return n.recoverLoop(ctx) })
+	g.Go(func() error { return n.reloadLoop(ctx) })
+	g.Go(func() error { return n.watchDisk(ctx) })
+	g.Go(func() error { return serveHTTP(ctx, n.conf.Listen, nil, mux, n.log) })
+	if n.conf.ListenTLS != "" {
+		id, err := n.identity(ctx)
+		if err != nil {
+			return err
+		}
+		conf := &tls.Config{
+			MinVersion: tls.VersionTLS13, ClientAuth: tls.RequestClientCert, // known by the hash of its key in the grants
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return id.Certificate() },
+		}
+		g.Go(func() error { return serveHTTP(ctx, n.conf.ListenTLS, conf, mux, n.log) })
+	}
+	if n.conf.Metrics != "" {
+		m := http.NewServeMux()
+		m.Handle("GET /metrics", face.MetricsHandler())
+		g.Go(func() error { return serveHTTP(ctx, n.conf.Metrics, nil, m, n.log) })
+	}
+	n.log.LogAttrs(ctx, slog.LevelInfo, "vault listening", slog.String("cell", string(n.conf.Cell)), slog.String("address", n.conf.Listen), slog.String("version", Version))
+	return g.Wait()
+}
+
+// recoverLoop compares books with the keyholder after each new connection,
+// and again until it succeeds: nothing opens before.
+func (n *vaultNode) recoverLoop(ctx context.Context) error {
+	for {
+		select {
+		case <-n.stream.Up():
+		case <-ctx.Done():
+			return nil
+		}
+		for ctx.Err() == nil {
+			err := n.vault.Recover(ctx)
+			if err == nil {
+				break
+			}
+			n.log.LogAttrs(ctx, slog.LevelWarn, "not ready to open", slog.Any("error", err))
+			select {
+			case <-time.After(500 * time.Millisecond):
+			case <-n.stream.Up():
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
+// reloadLoop takes up changed grants, policy and directory without a restart,
+// and policies again when a rule of law changes its status.
+func (n *vaultNode) reloadLoop(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	seen := map[string]time.Time{}
+	changed := func(path string) bool {
+		fi, err := os.Stat(path)
+		if err != nil {
+			return false
+		}
+		old, known := seen[path]
+		seen[path] = fi.ModTime()
+		return known && !old.Equal(fi.ModTime())
+	}
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+		if changed(resolve(n.dir, n.conf.Grants)) {
+			n.report(ctx, "grants", n.reloadGrants())
+		}
+		now := time.Now()
+		if changed(resolve(n.dir, n.conf.Policy)) || !n.lawChanges.IsZero() && !now.Before(n.lawChanges) {
+			err := n.loadPolicy(now)
+			if err == nil {
+				n.vault.SetPolicy(n.policy.Load())
+			}
+			n.report(ctx, "policy", err)
+		}
+	}
+}
+
+func (n *vaultNode) reloadGrants() error {
+	set, err := n.grants()
+	if err != nil {
+		return err
+	}
+	n.vault.SetGrants(set)
+	return nil
+}
+
+func (n *vaultNode) report(ctx context.Context, what string, err error) {
+	if err != nil {
+		n.log.LogAttrs(ctx, slog.LevelError, "a changed file was not taken up; the one before stays in force", slog.String("file", what), slog.Any("error", err))
+		return
+	}
+	n.log.LogAttrs(ctx, slog.LevelInfo, "a changed file was taken up", slog.String("file", what))
+}
+
+// watchDisk stops the vault when the disk has failed so that reads may lie.
+func (n *vaultNode) watchDisk(ctx context.Context) error {
+	select {
+	case err := <-n.db.Fatal():
+		return fmt.Errorf("the database's disk has failed: %w", err)
+	case err := <-n.ledger.Fatal():
+		return fmt.Errorf("the ledger's disk has failed: %w", err)
+	case <-ctx.Done():
+		return nil
+	}
+}
