@@ -116,7 +116,7 @@ func (l *Ledger) openFolder() error {
 	if err != nil {
 		return bonded.Wrap(bonded.CodeNotWritable, err, "the ledger folder cannot be written")
 	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil { //nolint:gosec // a descriptor fits
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = lock.Close()
 		return bonded.Wrap(bonded.CodeBusy, err, "another process writes this ledger")
 	}

@@ -43,8 +43,7 @@ func (w *Witness) serveAdd(rw http.ResponseWriter, r *http.Request) {
 	default:
 		w.cfg.Logger.LogAttrs(r.Context(), slog.LevelError, "cannot cosign", slog.Any("error", err))
 		text := "cannot cosign now"
-		var e *bonded.Error
-		if errors.As(err, &e) {
+		if e, ok := errors.AsType[*bonded.Error](err); ok {
 			text = e.Message
 		}
 		http.Error(rw, text, http.StatusServiceUnavailable)

@@ -82,7 +82,11 @@ func ParseKey(skey string) (Key, error) {
 		return Key{}, bad
 	}
 	priv := ed25519.NewKeyFromSeed(seed[1:])
-	k := Key{name: f[0], pub: priv.Public().(ed25519.PublicKey), sign: func(msg []byte) []byte { return ed25519.Sign(priv, msg) }}
+	pub, ok := priv.Public().(ed25519.PublicKey)
+	if !ok {
+		return Key{}, bad
+	}
+	k := Key{name: f[0], pub: pub, sign: func(msg []byte) []byte { return ed25519.Sign(priv, msg) }}
 	vkey, err := verify.CosignatureVkey(k.name, k.pub)
 	if err != nil || strings.SplitN(vkey, "+", 3)[1] != f[1] {
 		return Key{}, bad

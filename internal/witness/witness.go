@@ -263,8 +263,7 @@ func (w *Witness) persist(origin string, raw []byte) error {
 		return bonded.Errorf(bonded.CodeNotWritable, "the witness's record is in doubt since a write failed")
 	}
 	err := writeDurable(statePath(w.cfg.Dir, origin), raw)
-	var unsure *unsureError
-	if errors.As(err, &unsure) {
+	if _, ok := errors.AsType[*unsureError](err); ok {
 		w.broken.Store(true)
 	}
 	if err != nil {
