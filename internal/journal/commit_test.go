@@ -96,7 +96,9 @@ func make1(n int) (rows []*verify.Row) {
 
 func TestConflictKeepsTheRowsAndUndoesTheChange(t *testing.T) {
 	j, db := newJournal(t)
-	if err := db.Update(t.Context(), func(_ context.Context, tx *sqldb.Tx) error { return tx.Script("CREATE TABLE data (id INTEGER PRIMARY KEY) STRICT") }); err != nil {
+	if err := db.Update(t.Context(), func(_ context.Context, tx *sqldb.Tx) error {
+		return tx.Script("CREATE TABLE data (id INTEGER PRIMARY KEY) STRICT")
+	}); err != nil {
 		t.Fatal(err)
 	}
 	conflict := bonded.Errorf(bonded.CodeConflict, "the version named is not the current one")

@@ -2,6 +2,7 @@ package journal_test
 
 import (
 	"crypto/ed25519"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -82,4 +83,16 @@ func allRows(t testing.TB, j *journal.Journal) (rows []journal.StoredRow) {
 		}
 		rows = append(rows, page...)
 	}
+}
+
+func copyFile(t testing.TB, from, to string) string {
+	t.Helper()
+	b, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return to
 }
