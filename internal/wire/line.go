@@ -69,12 +69,19 @@ func (l Line) Anchor(ctx context.Context, a *Anchor) (*AnchorResult, error) {
 // Book returns the canonical bytes of at most limit rows after a sequence
 // number; fewer only at the end of the book.
 func (l Line) Book(ctx context.Context, after, limit uint64) ([][]byte, error) {
-	s := BookSince{After: after, Limit: limit}
-	list, err := call(ctx, l, MsgBook, s.Encode(), DecodeList)
-	if err != nil {
-		return nil, err
+	var rows [][]byte
+	for uint64(len(rows)) < limit {
+		s := BookSince{After: after + uint64(len(rows)), Limit: limit - uint64(len(rows))}
+		list, err := call(ctx, l, MsgBook, s.Encode(), DecodeList)
+		if err != nil {
+			return nil, err
+		}
+		if len(list.Items) == 0 {
+			break // one answer may hold fewer because a frame is full
+		}
+		rows = append(rows, list.Items...)
 	}
-	return list.Items, nil
+	return rows, nil
 }
 
 // Status says how the keyholder stands.

@@ -1,0 +1,323 @@
+package keyholder
+
+import (
+	"slices"
+	"time"
+
+	"bonded"
+	"bonded/internal/policy"
+	"bonded/internal/wire"
+	"bonded/verify"
+)
+
+// A ruling is the decision on one entry as a whole.
+type ruling struct {
+	code   bonded.Code // empty: yes
+	rule   string
+	digest [32]byte // that was proven
+}
+
+func no(code bonded.Code, rule string) ruling { return ruling{code: code, rule: rule} }
+
+// decide rules on an entry, in this order: form, freshness, stream, grant,
+// assurance, proof, policy, budget. What depends on the single item comes
+// after, see itemCode. The caller holds mu.
+func (k *Keyholder) decide(u *wire.Unlock, e *wire.Entry, now time.Time) ruling {
+	// 1. Form, and the place in the stream of the node. A malformed or late
+	// entry does not move the stream.
+	if rule := wellFormed(e); rule != "" {
+		return no(bonded.CodeInvalid, rule)
+	}
+	at := position{u.Incarnation, e.Seq}
+	if u.Node == 0 || !k.state.streams[u.Node].before(at) {
+		return no(bonded.CodeKeyholderRefused, "keyholder.stream")
+	}
+	k.state.streams[u.Node] = at
+	if _, open := k.state.unanch.rows[e.Leaf]; open || e.Leaf == ([32]byte{}) {
+		return no(bonded.CodeKeyholderRefused, "keyholder.row-reused")
+	}
+
+	// 2. What the ledger has shown.
+	if code, rule := k.witnessed(now); code != "" {
+		return no(code, rule)
+	}
+
+	// 3. The grant.
+	g := k.grants.find(e.Auth.Principal)
+	if r := k.permits(g, e, now); r.code != "" {
+		return r
+	}
+
+	// 4. How the asker is known.
+	r := k.assured(g, e, now)
+	if r.code != "" {
+		return r
+	}
+
+	// 5. The policy that the vault evaluates as well.
+	if d := k.trust.cache.Decide(k.policyRequest(g, e)); !d.Allow {
+		return no(d.Code, first(d.Rules))
+	}
+
+	// 6. The budget.
+	limit := g.Budget
+	if e.Auth.Assurance == verify.AssuranceJob && g.JobRate > 0 {
+		limit = g.JobRate
+	}
+	if !k.state.budgets.spend(g.ID, millis(now), limit, k.counted(e)) {
+		return no(bonded.CodeBudget, "keyholder.budget")
+	}
+	return r
+}
+
+func first(ss []string) string {
+	if len(ss) == 0 {
+		return ""
+	}
+	return ss[0]
+}
+
+// wellFormed checks that an entry asks for what its operation can ask for. A
+// read names versions and so opens what is stored; a write names none, so it
+// cannot.
+func wellFormed(e *wire.Entry) (rule string) {
+	if !e.Operation.Unlocks() || !bonded.ValidName(e.Collection) || !e.Purpose.Valid() || len(e.Items) == 0 {
+		return "keyholder.form"
+	}
+	for i := range e.Items {
+		it := &e.Items[i]
+		search := e.Operation == verify.OpFind
+		create := e.Operation == verify.OpCreate
+		write := create || e.Operation == verify.OpWrite
+		reseal := e.Operation == verify.OpReseal
+		switch {
+		case search != it.Subject.IsZero(),
+			search && (len(it.Fields) > 0 || len(it.Index) == 0),
+			!search && it.Record.IsZero(),
+			!search && len(it.Fields) == 0,
+			create && !it.Create,
+			it.Create && !write,
+			len(it.Index) > 0 && !write && !search && !reseal:
+			return "keyholder.form"
+		}
+		for j := range it.Fields {
+			f := &it.Fields[j]
+			if !bonded.ValidName(f.Name) || write && !f.Version.IsZero() || !write && !reseal && f.Version.IsZero() {
+				return "keyholder.form"
+			}
+			for l := range j {
+				if it.Fields[l] == *f {
+					return "keyholder.form"
+				}
+			}
+		}
+		for j := range it.Index {
+			if !bonded.ValidName(it.Index[j].Field) {
+				return "keyholder.form"
+			}
+			for l := range j { // one index value a field: no dictionary in one item
+				if it.Index[l].Field == it.Index[j].Field {
+					return "keyholder.form"
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// permits checks what the grant says by itself.
+func (k *Keyholder) permits(g *grantEntry, e *wire.Entry, now time.Time) ruling {
+	switch {
+	case g == nil:
+		return no(bonded.CodeKeyholderRefused, "keyholder.grant-unknown")
+	case now.Before(g.NotBefore) || !now.Before(g.NotAfter):
+		return no(bonded.CodeKeyholderRefused, "keyholder.grant-ended")
+	case !slices.Contains(g.Purposes, e.Purpose):
+		return no(bonded.CodeForbidden, "keyholder.purpose")
+	}
+	for i := range e.Items {
+		for j := range e.Items[i].Fields {
+			if !g.Covers(e.Collection, e.Items[i].Fields[j].Name) {
+				return no(bonded.CodeForbidden, "keyholder.scope")
+			}
+		}
+		for j := range e.Items[i].Index {
+			if !g.Covers(e.Collection, e.Items[i].Index[j].Field) {
+				return no(bonded.CodeForbidden, "keyholder.scope")
+			}
+		}
+	}
+	return ruling{}
+}
+
+// assured checks how the asker is known, and a proof against what is asked.
+func (k *Keyholder) assured(g *grantEntry, e *wire.Entry, now time.Time) ruling {
+	switch e.Auth.Assurance {
+	case verify.AssuranceVault:
+		if !g.Bearer {
+			return no(bonded.CodeBearerForbidden, "keyholder.bearer")
+		}
+		return ruling{}
+	case verify.AssuranceJob:
+		if !g.Job || e.Operation != verify.OpReseal {
+			return no(bonded.CodeForbidden, "keyholder.job")
+		}
+		return ruling{}
+	case verify.AssuranceProven:
+		named := e.Auth.Named
+		if len(named) == 0 {
+			named = wire.NamedItems(k.cfg.Cell, e.Items)
+		} else if !coversItems(k.cfg.Cell, named, e) {
+			return no(bonded.CodeProof, "keyholder.named")
+		}
+		r := wire.Request{
+			Cell: k.cfg.Cell, Operation: e.Operation, Collection: e.Collection, Purpose: e.Purpose,
+			Reason: e.Reason, Basis: e.Basis, Named: named, Body: e.Auth.Body,
+		}
+		digest := r.Digest()
+		if rule := k.sessions.prove(&e.Auth.Proof, e.Auth.Principal, digest, now); rule != "" {
+			return no(bonded.CodeProof, rule)
+		}
+		return ruling{digest: digest}
+	case verify.AssuranceNone, verify.AssuranceSubject:
+	}
+	return no(bonded.CodeProof, "keyholder.assurance")
+}
+
+// coversItems reports whether the items asked are among those the client
+// named. Item by item unless the vault resolved them; then at least their
+// subjects, where the client named subjects.
+func coversItems(cell bonded.CellID, named []wire.Named, e *wire.Entry) bool {
+	if e.Auth.Resolved {
+		return resolvedWithin(cell, named, e)
+	}
+	if len(named) != len(e.Items) {
+		return false
+	}
+	for i := range e.Items {
+		it, n := &e.Items[i], &named[i]
+		if n.Token != "" || !namedFields(n, it) {
+			return false
+		}
+		if e.Operation == verify.OpFind {
+			continue
+		}
+		if it.Create { // the ids of what is created are the vault's choice
+			if n.Subject != "" || n.Record != "" {
+				return false
+			}
+			continue
+		}
+		if n.Subject != (bonded.SubjectID{Cell: cell, ID: it.Subject}).String() {
+			return false
+		}
+		newRecord := n.Record == "" && e.Operation == verify.OpWrite
+		if !newRecord && n.Record != (bonded.RecordID{Cell: cell, ID: it.Record}).String() {
+			return false
+		}
+	}
+	return true
+}
+
+// namedFields reports whether the item's fields and index values are of
+// fields the client named. No field named means all of them.
+func namedFields(n *wire.Named, it *wire.Item) bool {
+	if len(n.Fields) == 0 {
+		return true
+	}
+	for j := range it.Fields {
+		if !slices.Contains(n.Fields, it.Fields[j].Name) {
+			return false
+		}
+	}
+	for j := range it.Index {
+		if !slices.Contains(n.Fields, it.Index[j].Field) {
+			return false
+		}
+	}
+	return true
+}
+
+func resolvedWithin(cell bonded.CellID, named []wire.Named, e *wire.Entry) bool {
+	subjects := make(map[string]bool, len(named))
+	for i := range named {
+		if named[i].Subject == "" {
+			return true // a token or a query: the vault alone knows whose
+		}
+		subjects[named[i].Subject] = true
+	}
+	for i := range e.Items {
+		if !e.Items[i].Subject.IsZero() && !e.Items[i].Create && !subjects[(bonded.SubjectID{Cell: cell, ID: e.Items[i].Subject}).String()] {
+			return false
+		}
+	}
+	return true
+}
+
+// policyRequest returns what the policy is asked. Fields are named once each,
+// in the order asked; the keyholder knows no classes.
+func (k *Keyholder) policyRequest(g *grantEntry, e *wire.Entry) *policy.Request {
+	q := &policy.Request{
+		Principal: g.principal, Operation: e.Operation.String(), Cell: k.cfg.Cell,
+		Collection: e.Collection, Purpose: e.Purpose, Basis: e.Basis,
+	}
+	q.Principal.Proven = e.Auth.Assurance == verify.AssuranceProven
+	if len(k.trust.cell.Jurisdictions) > 0 {
+		q.CellJurisdiction = k.trust.cell.Jurisdictions[0]
+	}
+	for i := range e.Items {
+		for j := range e.Items[i].Fields {
+			if f := e.Items[i].Fields[j].Name; !slices.Contains(q.Fields, f) {
+				q.Fields = append(q.Fields, f)
+			}
+		}
+		for j := range e.Items[i].Index {
+			if f := e.Items[i].Index[j].Field; !slices.Contains(q.Fields, f) {
+				q.Fields = append(q.Fields, f)
+			}
+		}
+	}
+	return q
+}
+
+// counted returns what an entry costs its budget: its subjects, and each value
+// searched for.
+func (k *Keyholder) counted(e *wire.Entry) []bonded.ID {
+	ids := make([]bonded.ID, 0, len(e.Items))
+	for i := range e.Items {
+		if it := &e.Items[i]; !it.Subject.IsZero() {
+			ids = append(ids, it.Subject)
+		} else {
+			for j := range it.Index {
+				id := bonded.ID(it.Index[j].Inner[:bonded.IDSize]) // equal searches count once
+				id[0] ^= it.Index[j].Field[0]
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids
+}
+
+// itemCode returns why one item of an allowed entry gets nothing, or empty.
+func (k *Keyholder) itemCode(it *wire.Item) bonded.Code {
+	if it.Subject.IsZero() {
+		return ""
+	}
+	st, known := k.state.subjects[it.Subject]
+	switch {
+	case known && st.destroyed():
+		return bonded.CodeErased
+	case it.Create && known:
+		return bonded.CodeConflict
+	case it.Create:
+		if len(k.state.marks) > 0 {
+			if _, gone := k.state.marks[k.keys.mark(it.Subject)]; gone {
+				return bonded.CodeErased
+			}
+		}
+		return ""
+	case !known:
+		return bonded.CodeWithheld
+	}
+	return ""
+}
