@@ -43,6 +43,9 @@ func TestDirectDependencies(t *testing.T) {
 		if direct[path] && !said {
 			t.Errorf("%s %s: docs/dependencies.md has no line for it", path, req.Mod.Version)
 		}
+		if !direct[path] && strings.Contains(string(doc), "\n| `"+path+"` |") {
+			t.Errorf("%s: docs/dependencies.md explains it, and nothing imports it", path)
+		}
 		delete(direct, path)
 	}
 	for path := range direct {
