@@ -23,15 +23,15 @@ func insertSecond(tx *sqldb.Tx, row *verify.Row, position int64, lostLeaf []byte
 	return err
 }
 
-// Lost returns those releases of the keyholder's book whose own row this
-// journal lacks and for which it has no orphan row either. Rows of other vault
-// nodes and rows that released nothing are passed over. A row of the same name
+// Lost returns those releases and destructions of the keyholder's book whose
+// own row this journal lacks and for which it has no orphan row either. Rows of
+// other vault nodes and rows that released nothing are passed over. A row of the same name
 // with another leaf is [bonded.CodeAltered].
 func (j *Journal) Lost(ctx context.Context, book []verify.BookRow) ([]verify.BookRow, error) {
 	var lost []verify.BookRow
 	for i := range book {
 		b := &book[i]
-		if b.Kind != verify.BookUnlock || b.Outcome != verify.OutcomeAllowed || b.Row.Node != j.node {
+		if b.Kind != verify.BookUnlock && b.Kind != verify.BookDestroy || b.Outcome != verify.OutcomeAllowed || b.Row.Node != j.node {
 			continue
 		}
 		row, err := j.RowByRef(ctx, b.Row)
@@ -98,8 +98,8 @@ func (j *Journal) enterOrphans(ctx context.Context, lost []verify.BookRow) ([]En
 	return j.Commit(ctx, rows, nil)
 }
 
-// orphanOf copies what the keyholder's row says. Items that it refused stay
-// out: nothing was released for them.
+// orphanOf copies what the keyholder's row says, with all its items: the two
+// books must say the same, and the keyholder's says which items it refused.
 func orphanOf(b *verify.BookRow) *verify.Row {
 	r := &verify.Row{
 		Operation: b.Operation, Outcome: verify.OutcomeOrphan, Principal: b.Principal, Assurance: b.Assurance, Resolved: b.Resolved,
@@ -107,9 +107,6 @@ func orphanOf(b *verify.BookRow) *verify.Row {
 	}
 	for i := range b.Items {
 		it := &b.Items[i]
-		if it.Code != "" {
-			continue
-		}
 		item := verify.RowItem{Subject: it.Subject, Record: it.Record, Index: it.Index}
 		for _, f := range it.Fields {
 			item.Fields = append(item.Fields, f.Name)
