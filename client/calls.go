@@ -110,6 +110,7 @@ func namedGet(it *GetItem) wire.Named {
 // Put creates a person or writes a record.
 func (c *Client) Put(ctx context.Context, q PutRequest) (*PutResult, error) {
 	c.why(&q.Why)
+	c.facts(&q.PutItem)
 	op := verify.OpWrite
 	if q.Subject == nil {
 		op = verify.OpCreate
@@ -160,8 +161,10 @@ func (c *Client) Count(ctx context.Context, q CountRequest) (*CountResult, error
 // alone.
 func (c *Client) BatchPut(ctx context.Context, q BatchPutRequest) (*BatchPutResult, error) {
 	c.why(&q.Why)
+	q.Items = slices.Clone(q.Items) // facts are completed in a copy
 	named := make([]wire.Named, len(q.Items))
 	for i := range q.Items {
+		c.facts(&q.Items[i])
 		named[i] = namedPut(&q.Items[i])
 	}
 	a, err := ask[BatchPutResult](ctx, c, "batchPut", q, c.request(verify.OpWrite, &q.Why, q.Collection, named...))

@@ -34,6 +34,7 @@ type Config struct {
 	Cell      bonded.CellID     // required
 	Credential
 	Why        Why           // for calls that say nothing of their own; field by field
+	Operator   []string      // classes of operator the firm is of, for facts that name none, such as "handler_over_volume"
 	URL        string        // absent: the address in the directory
 	HTTPClient *http.Client  // absent: one with keep-alive, that trusts the cell's authority
 	Attempts   int           // for calls that met a fault of the line; absent: 4; 1 means no retry

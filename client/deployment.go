@@ -84,7 +84,7 @@ func (d *Deployment) Route(f Facts) (*RouteAnswer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.route(d.cfg.Now(), f)
+	return r.route(d.cfg.Now(), withOperator(f, d.cfg.Operator))
 }
 
 // ofPut returns the client for an item: by the subject's cell, or by law.

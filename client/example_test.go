@@ -22,7 +22,7 @@ func Example() {
 	}
 	credential := client.Credential{Bearer: "the API key", Grant: "svc-support", GrantKey: key}
 	deployment, err := client.NewDeployment(client.DeploymentConfig{
-		Config:      client.Config{Directory: directory, Why: client.Why{Purpose: "support"}},
+		Config:      client.Config{Directory: directory, Why: client.Why{Purpose: "support"}, Operator: []string{"handler_over_volume"}},
 		Credentials: map[bonded.CellID]client.Credential{"cn": credential, "eu": credential},
 	})
 	if err != nil {

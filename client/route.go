@@ -63,11 +63,28 @@ func (c *Client) Route(f Facts) (*RouteAnswer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.route(c.cfg.Now(), f)
+	return r.route(c.cfg.Now(), withOperator(f, c.cfg.Operator))
+}
+
+// withOperator adds the firm's own classes to facts that name none.
+func withOperator(f Facts, classes []string) Facts {
+	if len(f.OperatorClass) == 0 {
+		f.OperatorClass = classes
+	}
+	return f
+}
+
+// facts completes the facts of an item as [Client.Route] does, in a copy.
+func (c *Client) facts(it *PutItem) {
+	if it.Facts != nil && len(it.Facts.OperatorClass) == 0 && len(c.cfg.Operator) > 0 {
+		f := withOperator(*it.Facts, c.cfg.Operator)
+		it.Facts = &f
+	}
 }
 
 // AskRoute asks the cell the same, by the packs that it has.
 func (c *Client) AskRoute(ctx context.Context, q RouteRequest) (*RouteAnswer, error) {
+	q.Facts = withOperator(q.Facts, c.cfg.Operator)
 	return ask[RouteAnswer](ctx, c, "route", q, nil)
 }
 

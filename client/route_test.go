@@ -22,7 +22,7 @@ func twoCells(t *testing.T) (eu, cn *far, d *client.Deployment) {
 	dir := eu.directory()
 	dir.Cells = append(dir.Cells, cn.entry("CN"))
 	d, err := client.NewDeployment(client.DeploymentConfig{
-		Config:      client.Config{Directory: dir, Why: client.Why{Purpose: "support"}, Now: func() time.Time { return day }, Attempts: 1},
+		Config:      client.Config{Directory: dir, Why: client.Why{Purpose: "support"}, Operator: []string{"handler_over_volume"}, Now: func() time.Time { return day }, Attempts: 1},
 		Credentials: map[bonded.CellID]client.Credential{"eu": {Bearer: "key-eu"}, "cn": {Bearer: "key-cn"}},
 	})
 	if err != nil {
