@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"bonded"
@@ -177,7 +178,7 @@ func (j *Journal) complete(ctx context.Context, a *AnchorInfo) error {
 		err = j.cfg.OnAnchor(ctx, a.Number, msg)
 	}
 	if err != nil {
-		j.log.WarnContext(ctx, "an anchor was not taken on; it is offered again when asked for", "anchor", a.Number, "err", err)
+		j.log.WarnContext(ctx, "an anchor was not taken on; it is offered again when asked for", slog.Uint64("anchor", a.Number), slog.Any("err", err))
 	}
 	return nil
 }

@@ -242,7 +242,7 @@ func TestJournalOrder(t *testing.T) {
 		if err := j.Seal(t.Context()); err != nil {
 			rt.Fatal(err)
 		}
-		checkJournal(rt, t.Context(), j, leaves)
+		checkJournal(t.Context(), rt, j, leaves)
 	})
 }
 
@@ -254,7 +254,7 @@ type failer interface {
 // checkJournal checks that rows have contiguous positions, that segments
 // cover them, chain and have their roots, and that leaves, if not nil, are
 // those of the rows in order.
-func checkJournal(t failer, ctx context.Context, j *journal.Journal, leaves []tlog.Hash) {
+func checkJournal(ctx context.Context, t failer, j *journal.Journal, leaves []tlog.Hash) {
 	var got []tlog.Hash
 	for {
 		page, err := j.Rows(ctx, uint64(len(got)), journal.MaxPage)

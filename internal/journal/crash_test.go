@@ -118,7 +118,7 @@ func TestKilledProcessKeepsEveryAcknowledgedRow(t *testing.T) {
 		if err := j.Seal(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		checkJournal(t, t.Context(), j, nil)
+		checkJournal(t.Context(), t, j, nil)
 		if err := db.Close(); err != nil {
 			t.Fatal(err)
 		}

@@ -66,7 +66,7 @@ func TestFullDiskRefusesRowsAndRecovers(t *testing.T) {
 	if err := j.Seal(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	checkJournal(t, t.Context(), j, nil)
+	checkJournal(t.Context(), t, j, nil)
 }
 
 func TestFileSizeLimitRefusesRows(t *testing.T) {
@@ -100,7 +100,7 @@ func TestFileSizeLimitRefusesRows(t *testing.T) {
 	if err := j.Seal(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	checkJournal(t, t.Context(), j, nil)
+	checkJournal(t.Context(), t, j, nil)
 }
 
 func TestReadOnlyFolderCannotBeOpened(t *testing.T) {

@@ -245,7 +245,7 @@ func (j *Journal) Node() uint16 { return j.node }
 
 // PromiseKey returns the public key of the promises.
 func (j *Journal) PromiseKey() ed25519.PublicKey {
-	return j.key.Public().(ed25519.PublicKey) //nolint:forcetypeassert // documented
+	return ed25519.PublicKey(j.key[ed25519.PrivateKeySize-ed25519.PublicKeySize:])
 }
 
 // Head says where the journal stands.

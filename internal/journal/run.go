@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 )
 
@@ -34,22 +35,22 @@ func (j *Journal) Run(ctx context.Context) error {
 	go func() { // an anchor can take long, and sealing goes on meanwhile
 		defer close(anchoring)
 		if j.cfg.Ledger != nil {
-			j.every(ctx, j.cfg.AnchorEvery, "the segments could not be anchored", j.Anchor)
+			j.every(ctx, j.cfg.AnchorEvery, "anchor", j.Anchor)
 		}
 	}()
-	j.every(ctx, j.cfg.SealEvery, "the segment could not be sealed", func(ctx context.Context) error {
+	j.every(ctx, j.cfg.SealEvery, "seal", func(ctx context.Context) error {
 		return errors.Join(j.aggregateIfDue(ctx), j.Seal(ctx))
 	})
 	<-anchoring
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if err := errors.Join(j.Aggregate(last), j.Seal(last)); err != nil {
-		j.log.ErrorContext(last, "the last segment could not be sealed; it is when the node starts again", "err", err)
+		j.log.ErrorContext(last, "the last segment could not be sealed; it is when the node starts again", slog.Any("err", err))
 	}
 	return nil
 }
 
-func (j *Journal) every(ctx context.Context, d time.Duration, failed string, do func(context.Context) error) {
+func (j *Journal) every(ctx context.Context, d time.Duration, task string, do func(context.Context) error) {
 	t := time.NewTicker(d)
 	defer t.Stop()
 	for {
@@ -59,7 +60,7 @@ func (j *Journal) every(ctx context.Context, d time.Duration, failed string, do 
 		case <-t.C:
 		}
 		if err := do(ctx); err != nil && ctx.Err() == nil {
-			j.log.ErrorContext(ctx, failed, "err", err)
+			j.log.ErrorContext(ctx, "a regular task of the journal failed; it is tried again", slog.String("task", task), slog.Any("err", err))
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"log/slog"
 )
 
 // checkpointBytes is how much is written, roughly, between two checkpoints of
@@ -62,7 +63,7 @@ func (c *checkpointer) once(row *sql.Row) error {
 		if isFatal(err) {
 			c.db.setFatal(err)
 		}
-		c.db.log.Warn("the write-ahead log could not be moved into the database; it is tried again", "err", err)
+		c.db.log.Warn("the write-ahead log could not be moved into the database; it is tried again", slog.Any("err", err))
 		return err
 	}
 	return nil

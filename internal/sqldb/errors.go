@@ -11,8 +11,7 @@ import (
 
 // codeOf returns SQLite's extended result code of err, 0 if it has none.
 func codeOf(err error) int {
-	var e *sqlite.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
 		return e.Code()
 	}
 	return 0

@@ -11,7 +11,7 @@ import (
 
 // lockFile takes an exclusive lock that ends with the process.
 func lockFile(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator's path
 	if err != nil {
 		return nil, bonded.Wrap(bonded.CodeNotWritable, err, "the database's lock file cannot be opened for writing")
 	}

@@ -177,7 +177,7 @@ func (db *DB) Fatal() <-chan error { return db.fatalCh }
 
 func (db *DB) setFatal(err error) {
 	if db.fatal.CompareAndSwap(nil, &err) {
-		db.log.Error("the database cannot be trusted any more; stop", "err", err)
+		db.log.Error("the database cannot be trusted any more; stop", slog.Any("err", err))
 		db.fatalCh <- err
 	}
 }

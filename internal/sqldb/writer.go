@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"sync/atomic"
 
@@ -86,11 +87,10 @@ func (db *DB) commit(tx *Tx, jobs []*Job) {
 		if isFatal(err) {
 			db.setFatal(err)
 		}
-		var coded *bonded.Error
-		if !errors.As(err, &coded) {
+		if _, ok := errors.AsType[*bonded.Error](err); !ok {
 			err = notWritable(err)
 		}
-		db.log.Error("a commit failed; all its jobs are refused", "jobs", len(jobs), "err", err)
+		db.log.Error("a commit failed; all its jobs are refused", slog.Int("jobs", len(jobs)), slog.Any("err", err))
 	} else {
 		db.stats.commits.Add(1)
 		db.stats.jobs.Add(uint64(len(jobs)))
@@ -175,7 +175,7 @@ func (db *DB) call(ctx context.Context, tx *Tx, j *Job) (err error) {
 		if p := recover(); p != nil {
 			stack := make([]byte, 16<<10)
 			stack = stack[:runtime.Stack(stack, false)]
-			db.log.Error("a job panicked", "stack", string(stack))
+			db.log.ErrorContext(ctx, "a job panicked", slog.String("stack", string(stack)))
 			err = bonded.Errorf(bonded.CodeInternal, "internal error")
 		}
 	}()
