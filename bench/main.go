@@ -1,0 +1,87 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"time"
+)
+
+type options struct {
+	bin      string
+	large    bool
+	rounds   int
+	duration time.Duration
+	people   int
+	only     string
+}
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+func run(args []string, stdout, stderr io.Writer) int {
+	var o options
+	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	fs.StringVar(&o.bin, "bin", "bin", "folder of the built programs")
+	fs.BoolVar(&o.large, "large", false, "measure with 10,000, 100,000 and 1,000,000 people instead")
+	fs.IntVar(&o.rounds, "rounds", 3, "rounds of each measurement; the median counts")
+	fs.DurationVar(&o.duration, "duration", 5*time.Second, "length of one round, at most 1m")
+	fs.IntVar(&o.people, "people", 10_000, "people in the cell")
+	fs.StringVar(&o.only, "only", "", "one part: read, create, batch, import, proven, size")
+	echo := fs.String("serve-echo", "", "serve the baseline at this address (used by bench itself)")
+	if err := fs.Parse(args); err != nil {
+		return 2
+	}
+	if *echo != "" {
+		fmt.Fprintln(stderr, serveEcho(*echo))
+		return 1
+	}
+	if o.duration > time.Minute || o.rounds < 1 || o.rounds > 20 {
+		fmt.Fprintln(stderr, "bench: rounds are 1 to 20, a round is at most one minute")
+		return 2
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	err := measure(ctx, &o, stdout, stderr)
+	if err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintln(stderr, "bench:", err)
+		return 1
+	}
+	return 0
+}
+
+func measure(ctx context.Context, o *options, out, log io.Writer) error {
+	if o.large {
+		return measureLarge(ctx, o, out, log)
+	}
+	b, err := start(ctx, o, log)
+	if err != nil {
+		return err
+	}
+	defer b.stop()
+	t := newTable(out)
+	t.printf("machine: %s; %d rounds of %s, medians; %d people\n\n", machine(), o.rounds, o.duration, o.people)
+	parts := []struct {
+		name string
+		run  func(context.Context, *bench, *table) error
+	}{
+		{"read", benchRead}, {"proven", benchProven}, {"batch", benchBatch},
+		{"create", benchCreate}, {"import", benchImport}, {"size", benchSize},
+	}
+	for _, p := range parts {
+		if o.only != "" && o.only != p.name {
+			continue
+		}
+		if err := p.run(ctx, b, t); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+	}
+	t.summary()
+	return nil
+}

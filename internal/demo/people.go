@@ -1,0 +1,84 @@
+package demo
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"slices"
+
+	"bonded"
+)
+
+// people is what the demo remembers of the file, to compare and to search for.
+type people struct {
+	values map[string]bool // every personal value of the file
+	cn, eu person
+}
+
+type person struct{ id, name string }
+
+// of returns somebody who sits in the cell.
+func (p *people) of(cell bonded.CellID) person {
+	if cell == "cn" {
+		return p.cn
+	}
+	return p.eu
+}
+
+// personalColumns are searched for at rest. Country and gender are single
+// words of a few letters, and "unknown" stands for no party.
+var personalColumns = []string{"person_id", "full_name", "sort_name", "email", "phone", "twitter", "party", "area", "birth_date", "postal_address"}
+
+func readPeople(path string) (*people, error) {
+	f, err := os.Open(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, bonded.Wrap(bonded.CodeInvalid, err, "the input file cannot be read")
+	}
+	defer f.Close()
+	in := csv.NewReader(f)
+	header, err := in.Read()
+	if err != nil {
+		return nil, bonded.Wrap(bonded.CodeInvalid, err, "the input file has no header row")
+	}
+	at := func(name string) int { return slices.Index(header, name) }
+	id, name, country := at("person_id"), at("full_name"), at("country")
+	if id < 0 || name < 0 || country < 0 {
+		return nil, &bonded.Error{
+			Code: bonded.CodeInvalid, Field: "line 1", Message: "the input file needs the columns person_id, full_name and country",
+			Hint: "bonded import takes files of other columns with a map of their own",
+		}
+	}
+	p := &people{values: map[string]bool{}}
+	for {
+		rec, err := in.Read()
+		if errors.Is(err, io.EOF) {
+			return p, nil
+		}
+		if err != nil {
+			continue // the import rejects and reports the row
+		}
+		for _, c := range personalColumns {
+			if i := at(c); i >= 0 && rec[i] != "unknown" {
+				p.values[rec[i]] = true
+			}
+		}
+		who := person{rec[id], rec[name]}
+		switch {
+		case rec[country] == "CN" && p.cn.id == "":
+			p.cn = who
+		case rec[country] == "DE" && p.eu.id == "":
+			p.eu = who
+		}
+	}
+}
+
+// textOf returns the text of a JSON string.
+func textOf(raw json.RawMessage) string {
+	var s string
+	if json.Unmarshal(raw, &s) != nil {
+		return string(raw)
+	}
+	return s
+}
