@@ -321,6 +321,16 @@ func TestEveryAnswerForbidsCachesAndCarriesItsPromise(t *testing.T) {
 	}
 }
 
+func TestWrongCellNamesTheRightOne(t *testing.T) {
+	e := &edge{onGet: func(context.Context, *api.Call, *apitype.GetRequest) (*apitype.GetResult, error) {
+		return nil, &bonded.Error{Code: bonded.CodeWrongCell, Message: "this belongs to cell cn", Hint: "ask cell cn"}
+	}}
+	w := ask(newFace(t, e, api.Limits{}, nil), "POST", "/v1/get", `{}`)
+	if p := problemOf(t, w); w.Code != 421 || p.Cell != "cn" {
+		t.Errorf("status %d cell %q, want 421 and cn", w.Code, p.Cell)
+	}
+}
+
 // FuzzProofHeader holds the header to one spelling.
 func FuzzProofHeader(f *testing.F) {
 	proof, nonce := wire.Proof{Session: [32]byte{1}, Counter: 7, MAC: [32]byte{2}}, [16]byte{3}

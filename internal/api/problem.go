@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"bonded"
 	"bonded/internal/apitype"
@@ -79,8 +80,14 @@ func (x *exchange) logRefusal(e *bonded.Error) {
 func Problem(err error) *apitype.Problem {
 	e := outward(err)
 	p := &apitype.Problem{Code: e.Code, Message: e.Message, Field: e.Field, Hint: e.Hint, Rules: e.Rules, Status: apitype.InfoOf(e.Code).Status}
-	if e.Code == bonded.CodeInternal {
+	switch e.Code {
+	case bonded.CodeInternal:
 		p.Message = "internal error"
+	case bonded.CodeWrongCell:
+		// The hint ends with the cell it belongs to; programs need it apart.
+		if cell := e.Hint[strings.LastIndexByte(e.Hint, ' ')+1:]; bonded.CellID(cell).Valid() {
+			p.Cell = cell
+		}
 	}
 	return p
 }
