@@ -41,7 +41,7 @@ func Create(ctx context.Context, l Layout, p *Plan, now time.Time) error {
 	}
 	// 1. The administrator.
 	adminPub, admin, _ := ed25519.GenerateKey(rand.Reader) // never fails since Go 1.24
-	if err := writeFile(filepath.Join(l.Admin(), "admin.key"), admin.Seed(), 0o600); err != nil {
+	if err := writeFile(filepath.Join(l.Admin(), "admin.key"), admin.Seed()); err != nil {
 		return err
 	}
 	d := &verify.Directory{
@@ -83,7 +83,7 @@ func (l Layout) createWitnesses(p *Plan, now time.Time) (policyText, caPEM strin
 			return "", "", fmt.Errorf("make witness %d: %w", i+1, err)
 		}
 		conf := fmt.Sprintf("name: %s\nlisten: %s\ndirectory: cells.json\n", name, addr)
-		if err := writeFile(filepath.Join(dir, "witness.yaml"), []byte(conf), 0o600); err != nil {
+		if err := writeFile(filepath.Join(dir, "witness.yaml"), []byte(conf)); err != nil {
 			return "", "", err
 		}
 		short := fmt.Sprintf("w%d", i+1)
@@ -113,7 +113,7 @@ func (l Layout) createCell(ctx context.Context, p *Plan, c *CellPlan, policyText
 	var index [32]byte
 	_, _ = rand.Read(index[:])
 	for name, b := range map[string][]byte{"ledger.key": []byte(logKey), "promise.key": promise.Seed(), "index.key": index[:]} {
-		if err := writeFile(filepath.Join(dir, "keys", name), b, 0o600); err != nil {
+		if err := writeFile(filepath.Join(dir, "keys", name), b); err != nil {
 			return nil, err
 		}
 	}
@@ -125,7 +125,7 @@ func (l Layout) createCell(ctx context.Context, p *Plan, c *CellPlan, policyText
 	for name, b := range map[string][]byte{
 		"vault.yaml": vaultYAML(p, c), "schema.yaml": schema, "policy.cedar": policy.DefaultOperatorPolicy(),
 	} {
-		if err := writeFile(filepath.Join(dir, name), b, 0o600); err != nil {
+		if err := writeFile(filepath.Join(dir, name), b); err != nil {
 			return nil, err
 		}
 	}
@@ -161,7 +161,7 @@ func (l Layout) createKeyholder(ctx context.Context, p *Plan, c *CellPlan) (*key
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make keyholder: %w", err)
 	}
-	if err := writeFile(pass, []byte(fmt.Sprintf("%x\n", secret)), 0o600); err != nil {
+	if err := writeFile(pass, []byte(fmt.Sprintf("%x\n", secret))); err != nil {
 		return nil, err
 	}
 	cmd := exec.CommandContext(ctx, filepath.Join(p.Bin, "bonded-keyholder"), //nolint:gosec // our own program
@@ -180,7 +180,7 @@ func (l Layout) createKeyholder(ctx context.Context, p *Plan, c *CellPlan) (*key
 	if err := dec.Decode(pub); err != nil {
 		return nil, fmt.Errorf("read the keyholder's public keys: %w", err)
 	}
-	return pub, writeFile(filepath.Join(dir, "policy.cedar"), policy.DefaultOperatorPolicy(), 0o600)
+	return pub, writeFile(filepath.Join(dir, "policy.cedar"), policy.DefaultOperatorPolicy())
 }
 
 // Passphrase returns where a keyholder on this machine finds its passphrase.
@@ -203,8 +203,8 @@ func (l Layout) publish(p *Plan, d *verify.Directory, admin ed25519.PrivateKey) 
 	}
 	for _, dir := range dirs {
 		err := errors.Join(
-			writeFile(filepath.Join(dir, "cells.json.sig"), sig, 0o600),
-			writeFile(filepath.Join(dir, "cells.json"), file, 0o600))
+			writeFile(filepath.Join(dir, "cells.json.sig"), sig),
+			writeFile(filepath.Join(dir, "cells.json"), file))
 		if err != nil {
 			return err
 		}

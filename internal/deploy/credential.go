@@ -70,7 +70,7 @@ func (c *Credential) Save(path string) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(path, append(b, '\n'), 0o600)
+	return writeFile(path, append(b, '\n'))
 }
 
 func readSecret(path string) ([]byte, error) {
@@ -88,15 +88,15 @@ func readSecret(path string) ([]byte, error) {
 }
 
 // writeFile writes atomically and durably: a temporary file beside path,
-// synced, then renamed.
-func writeFile(path string, b []byte, mode os.FileMode) error {
+// synced, then renamed. It is for its owner only.
+func writeFile(path string, b []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
 	}
 	defer os.Remove(f.Name()) // after the rename there is nothing to remove
 	_, err = f.Write(b)
-	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
+	err = errors.Join(err, f.Chmod(0o600), f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}

@@ -149,7 +149,7 @@ func (l Layout) install(set *grant.Set, admin ed25519.PrivateKey, now time.Time)
 		filepath.Join(l.Vault(set.Cell), "grants.json"),
 		l.grantsPath(set.Cell),
 	} {
-		if err := writeFile(path, b, 0o600); err != nil {
+		if err := writeFile(path, b); err != nil {
 			return err
 		}
 	}
