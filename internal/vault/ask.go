@@ -1,0 +1,156 @@
+package vault
+
+import (
+	"context"
+
+	"bonded"
+	"bonded/internal/journal"
+	"bonded/internal/wire"
+	"bonded/verify"
+)
+
+// An ask is one call on its way through a lane: what it asks the keyholder,
+// and what came back.
+type ask struct {
+	call       *Call
+	op         verify.Operation
+	collection string
+	items      []wire.Item
+	named      []wire.Named // what the client named; nil if that is just the items
+	resolved   bool         // the vault chose the items
+	rules      []string
+	policy     [32]byte
+	job        bonded.ID
+	eraseNow   bool // an erasure that goes to the keyholder with the asker's proof
+
+	prepared journal.Prepared
+	entered  journal.Entered
+	result   *wire.EntryResult // keys in it are the asker's to wipe
+	err      error
+	done     chan struct{}
+	finished func() // write lane: tells that the row is durable or lost
+}
+
+// digest returns what a proven call proves, zero for others.
+func (v *Vault) digest(a *ask) [32]byte {
+	if !a.proven() {
+		return [32]byte{}
+	}
+	named := a.named
+	if named == nil {
+		named = wire.NamedItems(v.cfg.Cell, a.items)
+	}
+	r := wire.Request{
+		Cell: v.cfg.Cell, Operation: a.op, Collection: a.collection, Purpose: a.call.Why.Purpose,
+		Reason: a.call.Why.Reason, Basis: a.call.Why.Basis, Named: named, Body: a.call.Body,
+	}
+	return r.Digest()
+}
+
+// proven reports whether the keyholder will see the proof of the call. Calls
+// that unlock nothing never reach it: for them only the vault vouches.
+func (a *ask) proven() bool {
+	if a.call.Assurance != verify.AssuranceProven || a.call.Proof == nil {
+		return false
+	}
+	return a.op.Unlocks() || a.eraseNow && a.call.Why.Basis == ""
+}
+
+// row returns the journal row of an ask.
+func (v *Vault) row(a *ask) *verify.Row {
+	r := &verify.Row{
+		Cell: v.cfg.Cell, Time: v.millis(), Operation: a.op, Outcome: verify.OutcomeAllowed,
+		Assurance: a.call.Assurance, Resolved: a.resolved, Collection: a.collection,
+		Purpose: a.call.Why.Purpose, Reason: a.call.Why.Reason, Basis: a.call.Why.Basis, Rules: a.rules,
+		RequestID: a.call.RequestID, Policy: a.policy, Digest: v.digest(a), Items: make([]verify.RowItem, len(a.items)),
+	}
+	if a.call.Grant != nil {
+		r.Principal = a.call.Grant.ID
+	}
+	if r.Assurance == verify.AssuranceProven && !a.proven() {
+		r.Assurance = verify.AssuranceVault
+	}
+	for i := range a.items {
+		it := &a.items[i]
+		ri := verify.RowItem{Subject: it.Subject, Record: it.Record}
+		if len(it.Fields) > 0 {
+			ri.Fields = make([]string, len(it.Fields))
+			for j := range it.Fields {
+				ri.Fields[j] = it.Fields[j].Name
+			}
+		}
+		for j := range it.Index {
+			ri.Index = append(ri.Index, it.Index[j].Field)
+		}
+		r.Items[i] = ri
+	}
+	return r
+}
+
+// entry returns what the keyholder is asked for a row.
+func (v *Vault) entry(a *ask) wire.Entry {
+	row := a.prepared.Row
+	e := wire.Entry{
+		Seq: row.Seq, Leaf: a.prepared.Leaf, Operation: a.op, Collection: a.collection,
+		Purpose: row.Purpose, Reason: row.Reason, Basis: row.Basis, Policy: row.Policy,
+		Auth:  wire.Auth{Principal: row.Principal, Assurance: row.Assurance, Resolved: a.resolved, Job: a.job},
+		Items: a.items,
+	}
+	if row.Assurance == verify.AssuranceProven {
+		e.Auth.Proof, e.Auth.Named, e.Auth.Body = *a.call.Proof, a.named, a.call.Body
+	}
+	return e
+}
+
+// submit gives an ask to a lane and waits for it. Once the lane has it the
+// caller waits for the end, so that no key is left lying about; the lanes
+// bound how long that takes.
+func (v *Vault) submit(ctx context.Context, lane chan *ask, a *ask) error {
+	a.done = make(chan struct{})
+	select {
+	case lane <- a:
+	case <-ctx.Done():
+		return &bonded.Error{Code: bonded.CodeBusy, Message: "too much is in flight", Hint: "try again in a moment", Err: ctx.Err()}
+	case <-v.stop:
+		return &bonded.Error{Code: bonded.CodeBusy, Message: "the vault is stopping", Hint: "try again in a moment"}
+	}
+	select {
+	case <-a.done:
+	case <-v.stop:
+		select {
+		case <-a.done:
+		case <-v.drained():
+			return &bonded.Error{Code: bonded.CodeBusy, Message: "the vault is stopping", Hint: "try again in a moment"}
+		}
+	}
+	return a.err
+}
+
+// drained is closed when no lane runs any more.
+func (v *Vault) drained() <-chan struct{} {
+	ch := make(chan struct{})
+	go func() {
+		v.workers.Wait()
+		close(ch)
+	}()
+	return ch
+}
+
+// gather returns first and what else waits, up to a full batch.
+func gather(lane chan *ask, first *ask) []*ask {
+	batch := append(make([]*ask, 0, 16), first)
+	items := len(first.items)
+	for len(batch) < DefaultLaneBatch && items < maxBatchItems {
+		select {
+		case a := <-lane:
+			batch = append(batch, a)
+			items += len(a.items)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// maxBatchItems keeps a batch well under the frame limit of the line.
+const maxBatchItems = 8192

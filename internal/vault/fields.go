@@ -1,0 +1,82 @@
+package vault
+
+import (
+	"bytes"
+
+	"bonded"
+	"bonded/internal/canon"
+	"bonded/internal/seal"
+)
+
+// A StoredField is one field of a record at rest.
+type StoredField struct {
+	Field   uint16    // stored number of the field
+	Version bonded.ID // version id under which it was sealed
+	Due     int64     // second at which retention ends it; 0 for never
+	Index   []byte    // 16 bytes of the two-lock index value, or nil
+	Sealed  []byte
+}
+
+// EncodeFields returns the bytes of the fields of a record, kept together in
+// one row: a read of one field costs one look-up, a write one row.
+func EncodeFields(fields []StoredField) []byte {
+	n := 2
+	for i := range fields {
+		n += 48 + len(fields[i].Sealed)
+	}
+	w := canon.Writer{B: make([]byte, 0, n)}
+	w.Byte(1) // format version
+	w.Uint(uint64(len(fields)))
+	for i := range fields {
+		f := &fields[i]
+		w.Uint(uint64(f.Field))
+		w.Fixed(f.Version[:])
+		w.Uint(uint64(f.Due)) //nolint:gosec // never before 1970
+		w.Bytes(f.Index)
+		w.Bytes(f.Sealed)
+	}
+	return w.B
+}
+
+// DecodeFields reads what [EncodeFields] wrote. The result aliases b. It
+// returns an error for bytes that were altered into something malformed; what
+// was altered otherwise does not open.
+func DecodeFields(b []byte) ([]StoredField, error) {
+	r := canon.NewReader(b)
+	if r.Byte() != 1 {
+		r.Fail()
+	}
+	n := r.Count(MaxFields)
+	fields := make([]StoredField, 0, min(n, 16))
+	for range n {
+		f := StoredField{Field: uint16(r.Count(0xffff))} //nolint:gosec // at most 0xffff
+		r.Fixed(f.Version[:])
+		f.Due = int64(r.Uint()) //nolint:gosec // checked below
+		if f.Index = r.Bytes(16); len(f.Index) != 0 && len(f.Index) != 16 || f.Due < 0 {
+			r.Fail()
+		}
+		f.Sealed = r.Bytes(seal.MaxPlaintext + seal.Overhead)
+		if r.Bad() {
+			break
+		}
+		fields = append(fields, f)
+	}
+	if err := r.Done(); err != nil {
+		return nil, altered(err)
+	}
+	return fields, nil
+}
+
+// altered is the one error for stored data that does not open.
+func altered(err error) *bonded.Error {
+	return &bonded.Error{
+		Code: bonded.CodeAltered, Message: "stored data does not open under its key and place", Err: err,
+		Hint: "it was altered or moved in the database, or the disk is failing: compare with a backup",
+	}
+}
+
+// clone returns f with bytes of its own.
+func (f StoredField) clone() StoredField {
+	f.Index, f.Sealed = bytes.Clone(f.Index), bytes.Clone(f.Sealed)
+	return f
+}

@@ -1,0 +1,304 @@
+package vault
+
+import (
+	"context"
+	"encoding/json"
+	"sort"
+	"strconv"
+	"time"
+
+	"bonded"
+	"bonded/internal/apitype"
+	"bonded/internal/journal"
+	"bonded/internal/wire"
+	"bonded/verify"
+)
+
+// History shows who opened a person's data, newest first, with the
+// keyholder's own signed count.
+func (v *Vault) History(ctx context.Context, call *Call, q *apitype.SubjectRequest) (*apitype.HistoryResult, error) {
+	a, err := v.beginSubject(ctx, call, verify.OpHistory, q)
+	if err != nil {
+		return nil, err
+	}
+	limit := q.Limit
+	if limit == 0 {
+		limit = 100
+	}
+	var before uint64
+	if q.After != "" {
+		before, err = strconv.ParseUint(q.After, 10, 62)
+	}
+	if err != nil || limit < 1 || limit > apitype.MaxPage {
+		return nil, v.fail(a, &bonded.Error{Code: bonded.CodeInvalid, Field: "after", Message: "not a cursor of this history, or a limit outside 1 to 1,000"})
+	}
+	e, err := v.enter(ctx, a, nil)
+	if err != nil {
+		return nil, err
+	}
+	count, err := v.cfg.Keys.SubjectCount(ctx, q.Subject.ID)
+	if err != nil {
+		return nil, v.lineError(err)
+	}
+	if count.Cell != v.cfg.Cell || count.Subject != q.Subject.ID || !count.Verify(v.cfg.KeyholderKey) {
+		return nil, bonded.Errorf(bonded.CodeKeyholderRefused, "the keyholder's count is not signed by the key of the directory")
+	}
+	rows, err := v.journal.History(ctx, q.Subject.ID, before, limit+1)
+	if err != nil {
+		return nil, err
+	}
+	out := &apitype.HistoryResult{Subject: q.Subject, Releases: count.N, Count: wire.EncodeSubjectCount(count), Entry: e.Ref().String(), Entries: make([]apitype.HistoryEntry, 0, len(rows))}
+	if len(rows) > limit {
+		rows = rows[:limit]
+		out.Next = strconv.FormatUint(rows[limit-1].Position, 10)
+	}
+	for i := range rows {
+		out.Entries = append(out.Entries, historyEntry(rows[i].Row, q.Subject.ID))
+	}
+	return out, nil
+}
+
+func historyEntry(r *verify.Row, subject bonded.ID) apitype.HistoryEntry {
+	e := apitype.HistoryEntry{
+		Entry: r.RowRef.String(), Time: time.UnixMilli(int64(r.Time)).UTC(), //nolint:gosec // milliseconds
+		Operation: r.Operation.String(), Outcome: r.Outcome.String(), Code: r.Code, Principal: r.Principal,
+		Assurance: r.Assurance.String(), Collection: r.Collection, Purpose: r.Purpose, Reason: r.Reason, Basis: r.Basis, Rules: r.Rules,
+	}
+	for i := range r.Items {
+		if r.Items[i].Subject == subject {
+			e.Fields = append(e.Fields, r.Items[i].Fields...)
+		}
+	}
+	return e
+}
+
+// beginSubject begins a call about one person who is here.
+func (v *Vault) beginSubject(ctx context.Context, call *Call, op verify.Operation, q *apitype.SubjectRequest) (*ask, error) {
+	if err := v.sameCell(q.Subject.Cell, "subject"); err != nil {
+		return nil, v.refused(call, op, "", nil, err)
+	}
+	a, err := v.begin(call, op, []wire.Item{{Subject: q.Subject.ID}})
+	if err != nil {
+		return nil, err
+	}
+	s, err := v.store.Subject(ctx, q.Subject.ID)
+	switch {
+	case err != nil:
+		return nil, err
+	case s == nil && op == verify.OpHistory:
+		n, err := v.store.Tombstoned(ctx, v.mark(q.Subject.ID))
+		if err != nil || n == 0 {
+			return nil, v.fail(a, v.absent(ctx, q.Subject.ID, "subject"))
+		} // the history of an erased person stays: it holds no data of theirs
+	case s == nil:
+		return nil, v.fail(a, v.absent(ctx, q.Subject.ID, "subject"))
+	case s.State != StateActive && op != verify.OpHistory:
+		return nil, v.fail(a, erasing("subject"))
+	}
+	return a, nil
+}
+
+// Export gives a person's own copy: every record and basis of theirs. It is
+// one opening for each collection they have records in.
+func (v *Vault) Export(ctx context.Context, call *Call, q *apitype.SubjectRequest) (*apitype.ExportResult, error) {
+	// 1. Check and decide for the whole.
+	a, err := v.beginSubject(ctx, call, verify.OpExport, q)
+	if err != nil {
+		return nil, err
+	}
+	records, err := v.store.Records(ctx, q.Subject.ID)
+	if err != nil {
+		return nil, v.fail(a, err)
+	}
+	if len(records) > MaxRecords {
+		return nil, v.fail(a, bonded.Errorf(bonded.CodeTooLarge, "the person has more records than one copy holds"))
+	}
+	out := &apitype.ExportResult{Format: "bonded/export/1", Cell: v.cfg.Cell, Subject: q.Subject, Made: v.now().UTC().Truncate(time.Second), Records: []apitype.ExportRecord{}, Basis: []apitype.BasisRecord{}}
+
+	// 2. Collection by collection: decide, enter and unlock, open.
+	byCollection := make(map[uint16][]*Record)
+	for _, r := range records {
+		byCollection[r.Collection] = append(byCollection[r.Collection], r)
+	}
+	for _, name := range sortedNames(v.cfg.Schema.Collections) {
+		c := v.cfg.Schema.Collections[name]
+		rs := byCollection[c.ID]
+		if len(rs) == 0 {
+			continue
+		}
+		entry, err := v.exportCollection(ctx, call, c, rs, out)
+		if err != nil {
+			return nil, err
+		}
+		if out.Entry == "" {
+			out.Entry = entry
+		}
+	}
+	if out.Entry == "" {
+		e, err := v.enter(ctx, a, nil)
+		if err != nil {
+			return nil, err
+		}
+		out.Entry = e.Ref().String()
+	}
+
+	// 3. The bases.
+	rows, err := v.store.BasisOf(ctx, q.Subject.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rows {
+		var b apitype.BasisRecord
+		if err := json.Unmarshal(r.Body, &b); err != nil {
+			return nil, altered(err)
+		}
+		out.Basis = append(out.Basis, b)
+	}
+	return out, nil
+}
+
+func (v *Vault) exportCollection(ctx context.Context, call *Call, c *Collection, records []*Record, out *apitype.ExportResult) (string, error) {
+	targets := make([]target, 0, len(records))
+	for _, r := range records {
+		s := v.subjectText(r.Subject)
+		rec := v.recordText(r.ID)
+		t := target{item: &apitype.GetItem{Subject: &s, Record: &rec}, place: -1, chosen: true}
+		for i := range r.Fields {
+			if f := c.field(r.Fields[i].Field); f != nil {
+				t.fields = append(t.fields, f)
+			}
+		}
+		if t.err = v.accept(c, &t, r); isCode(t.err, bonded.CodeWithheld) {
+			continue // its time is over
+		}
+		targets = append(targets, t)
+	}
+	if len(targets) == 0 {
+		return "", nil
+	}
+	// An export names a person, not fields: its proof cannot cover what each
+	// collection holds, so here the vault vouches.
+	asserted := *call
+	if asserted.Assurance == verify.AssuranceProven {
+		asserted.Assurance, asserted.Proof = verify.AssuranceVault, nil
+	}
+	a, err := v.openTargets(ctx, &asserted, verify.OpExport, c, targets)
+	call.Promise = asserted.Promise
+	if err != nil {
+		return "", err
+	}
+	for i := range targets {
+		t := &targets[i]
+		if t.err != nil {
+			return "", t.err // a copy that lacks something is no copy
+		}
+		out.Records = append(out.Records, apitype.ExportRecord{Collection: c.Name, Record: t.result.Record, Version: t.result.Version, Values: t.result.Values})
+	}
+	return a.entered.Ref().String(), nil
+}
+
+// Journal reads rows of the journal with what proves them. Who may is policy,
+// and reading is an entry.
+func (v *Vault) Journal(ctx context.Context, call *Call, q *apitype.JournalRequest) (*apitype.JournalResult, error) {
+	a, err := v.begin(call, verify.OpJournalRead, nil)
+	if err != nil {
+		return nil, err
+	}
+	limit := q.Limit
+	if limit == 0 {
+		limit = 100
+	}
+	if limit < 1 || limit > apitype.MaxPage {
+		return nil, v.fail(a, &bonded.Error{Code: bonded.CodeInvalid, Field: "limit", Message: "a page has 1 to 1,000 entries"})
+	}
+	e, err := v.enter(ctx, a, nil)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := v.journal.Rows(ctx, q.After, limit)
+	if err != nil {
+		return nil, err
+	}
+	out := &apitype.JournalResult{Rows: make([]apitype.JournalRow, len(rows)), Segments: [][]byte{}, Anchors: []apitype.AnchorInfo{}, Entry: e.Ref().String()}
+	if len(rows) == 0 {
+		return out, nil
+	}
+	for i := range rows {
+		out.Rows[i] = apitype.JournalRow{Position: rows[i].Position, Row: rows[i].Bytes, Salt: rows[i].Salt[:]}
+	}
+	last := rows[len(rows)-1].Position
+	if len(rows) == limit {
+		out.Next = last
+	}
+	segments, err := v.journal.SegmentsEndingIn(ctx, q.After, last)
+	if err != nil {
+		return nil, err
+	}
+	if len(segments) == 0 {
+		return out, nil
+	}
+	for i := range segments {
+		out.Segments = append(out.Segments, segments[i].Bytes)
+	}
+	from, to := segments[0].Number, segments[len(segments)-1].Number
+	if q.After == 0 {
+		from = 0 // anchors from before the first segment
+	}
+	out.Anchors, err = v.anchorsOver(ctx, from, to)
+	return out, err
+}
+
+// anchorsOver returns the anchors whose last segment is among those numbered
+// from to to. Numbers of anchors and of their last segments rise together, so
+// the first one is found by halving.
+func (v *Vault) anchorsOver(ctx context.Context, from, to uint64) ([]apitype.AnchorInfo, error) {
+	out := []apitype.AnchorInfo{}
+	newest := v.journal.LastAnchor()
+	if newest == nil {
+		return out, nil
+	}
+	var failed error
+	at := func(n uint64) uint64 { // last segment of the anchor after number n
+		as, err := v.journal.Anchors(ctx, n, 1)
+		if err != nil || len(as) == 0 {
+			failed = err
+			return ^uint64(0)
+		}
+		return as[0].LastSegment
+	}
+	n := uint64(sort.Search(int(newest.Number), func(i int) bool { return at(uint64(i)) >= from })) //nolint:gosec // a count of anchors
+	for failed == nil {
+		as, err := v.journal.Anchors(ctx, n, journal.MaxPage)
+		if err != nil || len(as) == 0 {
+			return out, err
+		}
+		for i := range as {
+			if as[i].LastSegment > to {
+				return out, nil
+			}
+			out = append(out, apitype.AnchorInfo{Index: as[i].LedgerIndex, Leaf: as[i].Leaf, Fields: as[i].Fields, FirstSegment: as[i].FirstSegment, LastSegment: as[i].LastSegment})
+			n = as[i].Number
+		}
+	}
+	return out, failed
+}
+
+// Receipt returns the proof that an entry stands in the ledger.
+func (v *Vault) Receipt(ctx context.Context, call *Call, q *apitype.ReceiptRequest) (*verify.Receipt, error) {
+	a, err := v.begin(call, verify.OpReceipt, nil)
+	if err != nil {
+		return nil, err
+	}
+	ref, ok := verify.ParseRowRef(q.Entry)
+	if !ok {
+		return nil, v.fail(a, &bonded.Error{Code: bonded.CodeBadID, Field: "entry", Message: "not the name of an entry", Hint: "use node.incarnation.sequence as the answer gave it"})
+	}
+	r, err := v.journal.Receipt(ctx, ref, q.Items)
+	if err != nil {
+		return nil, v.fail(a, err)
+	}
+	if _, err := v.enter(ctx, a, nil); err != nil {
+		return nil, err
+	}
+	return r, nil
+}

@@ -1,0 +1,503 @@
+package vault
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"bonded"
+	"bonded/internal/apitype"
+	"bonded/internal/seal"
+	"bonded/internal/wire"
+	"bonded/verify"
+)
+
+// Get opens fields of one record.
+func (v *Vault) Get(ctx context.Context, call *Call, q *apitype.GetRequest) (*apitype.GetResult, error) {
+	return v.getOne(ctx, call, verify.OpRead, q)
+}
+
+// Mask opens fields of one record and returns them masked.
+func (v *Vault) Mask(ctx context.Context, call *Call, q *apitype.GetRequest) (*apitype.GetResult, error) {
+	return v.getOne(ctx, call, verify.OpMask, q)
+}
+
+// BatchGet opens fields of many records under one entry; each item succeeds
+// or fails alone.
+func (v *Vault) BatchGet(ctx context.Context, call *Call, q *apitype.BatchGetRequest) (*apitype.BatchGetResult, error) {
+	return v.getMany(ctx, call, verify.OpRead, q)
+}
+
+// BatchMask is [Vault.BatchGet] with masked values.
+func (v *Vault) BatchMask(ctx context.Context, call *Call, q *apitype.BatchGetRequest) (*apitype.BatchGetResult, error) {
+	return v.getMany(ctx, call, verify.OpMask, q)
+}
+
+func (v *Vault) getOne(ctx context.Context, call *Call, op verify.Operation, q *apitype.GetRequest) (*apitype.GetResult, error) {
+	if q.Token != nil && op == verify.OpRead {
+		op = verify.OpTokenRead
+	}
+	targets := []target{{item: &q.GetItem}}
+	a, err := v.open(ctx, call, op, q.Collection, targets)
+	t := &targets[0]
+	if err == nil {
+		err = t.err
+	}
+	if err != nil {
+		return nil, err
+	}
+	t.result.Rules, t.result.Entry = a.rules, a.entered.Ref().String()
+	return t.result, nil
+}
+
+func (v *Vault) getMany(ctx context.Context, call *Call, op verify.Operation, q *apitype.BatchGetRequest) (*apitype.BatchGetResult, error) {
+	if len(q.Items) == 0 || len(q.Items) > apitype.MaxBatch {
+		return nil, v.refused(call, op, q.Collection, nil, batchSize())
+	}
+	targets := make([]target, len(q.Items))
+	for i := range q.Items {
+		targets[i] = target{item: &q.Items[i], at: fmt.Sprintf("items[%d].", i)}
+	}
+	a, err := v.open(ctx, call, op, q.Collection, targets)
+	if err != nil {
+		return nil, err
+	}
+	out := &apitype.BatchGetResult{Items: make([]apitype.GetItemResult, len(targets)), Entry: a.entered.Ref().String()}
+	for i := range targets {
+		t := &targets[i]
+		if t.err != nil {
+			out.Items[i].Error = itemProblem(t.err)
+			continue
+		}
+		t.result.Entry = out.Entry
+		out.Items[i].Result = t.result
+	}
+	return out, nil
+}
+
+func batchSize() error {
+	return &bonded.Error{Code: bonded.CodeTooLarge, Field: "items", Message: "a batch has 1 to 1,000 items", Hint: "send several batches"}
+}
+
+// A target is one record to open: what was named, what was found, what came
+// out.
+type target struct {
+	item   *apitype.GetItem
+	at     string // prefix of field names in errors
+	fields []*Field
+	record *Record
+	stored []*StoredField // of fields, in the same order; nil where the record has no value
+	place  int            // among the items of the ask, -1 for none
+	chosen bool           // the vault chose the record
+	result *apitype.GetResult
+	err    error
+}
+
+// open is the main path of reading. It returns an error if nothing could be
+// opened at all; what went wrong with one target is in it.
+func (v *Vault) open(ctx context.Context, call *Call, op verify.Operation, collection string, targets []target) (*ask, error) {
+	// 1. Check: is everything that is named there to be named?
+	c, err := v.collection(call, collection)
+	if err != nil {
+		return nil, v.refused(call, op, collection, nil, err)
+	}
+	if err := v.find(ctx, c, targets); err != nil {
+		return nil, v.refused(call, op, collection, v.namedItems(targets), err)
+	}
+
+	return v.openTargets(ctx, call, op, c, targets)
+}
+
+// openTargets opens what was found.
+func (v *Vault) openTargets(ctx context.Context, call *Call, op verify.Operation, c *Collection, targets []target) (*ask, error) {
+	// 2. Decide.
+	d, err := v.decide(call, op, c, fieldsUnion(targets))
+	if err == nil {
+		err = v.checkBasis(ctx, call, c, subjectsOf(targets), fieldsUnion(targets))
+	}
+	if err != nil {
+		return nil, v.refused(call, op, c.Name, v.namedItems(targets), err)
+	}
+
+	// 3. Enter and unlock.
+	a := v.newAsk(call, op, c, d)
+	v.fill(a, targets)
+	if len(a.items) == 0 {
+		return v.openNothing(ctx, a, targets)
+	}
+	if err := v.submit(ctx, v.reads, a); err != nil {
+		return nil, err
+	}
+	defer wipeKeys(a.result)
+
+	// 4. Open.
+	if err := a.entered.Check(); err != nil {
+		return nil, err
+	}
+	for i := range targets {
+		if t := &targets[i]; t.err == nil {
+			t.err = v.openTarget(a, c, t)
+		}
+	}
+
+	// 5. What did not open is entered before it is answered.
+	return a, v.enterFailed(a, targets)
+}
+
+// find resolves what the targets name to records. It returns an error only
+// for a single target; those of a batch fail alone.
+func (v *Vault) find(ctx context.Context, c *Collection, targets []target) error {
+	for i := range targets {
+		t := &targets[i]
+		t.place = -1
+		if t.err = v.findOne(ctx, c, t); t.err != nil && len(targets) == 1 {
+			return t.err
+		}
+	}
+	return nil
+}
+
+func (v *Vault) findOne(ctx context.Context, c *Collection, t *target) error {
+	// 1. A token names one field of one record.
+	var subject, record bonded.ID
+	names := t.item.Fields
+	switch {
+	case t.item.Token != nil:
+		if t.item.Subject != nil || t.item.Record != nil {
+			return &bonded.Error{Code: bonded.CodeInvalid, Field: t.at + "token", Message: "a token stands alone: no subject or record beside it"}
+		}
+		if err := v.sameCell(t.item.Token.Cell, t.at+"token"); err != nil {
+			return err
+		}
+		row, err := v.store.Token(ctx, t.item.Token.ID)
+		if err != nil {
+			return err
+		}
+		if row == nil || row.Collection != c.ID {
+			return withheld(t.at + "token")
+		}
+		f := c.field(row.Field)
+		if f == nil || len(names) > 1 || len(names) == 1 && names[0] != f.Name {
+			return withheld(t.at + "token")
+		}
+		subject, record, names, t.chosen = row.Subject, row.Record, []string{f.Name}, true
+	case t.item.Subject == nil:
+		return &bonded.Error{Code: bonded.CodeInvalid, Field: t.at + "subject", Message: "neither a subject nor a token named"}
+	default:
+		if err := v.sameCell(t.item.Subject.Cell, t.at+"subject"); err != nil {
+			return err
+		}
+		subject = t.item.Subject.ID
+		if t.item.Record != nil {
+			if err := v.sameCell(t.item.Record.Cell, t.at+"record"); err != nil {
+				return err
+			}
+			record = t.item.Record.ID
+		}
+		t.chosen = record.IsZero()
+	}
+
+	// 2. Its fields.
+	var err error
+	if t.fields, err = fieldsOf(c, names, t.at+"fields"); err != nil {
+		return err
+	}
+
+	// 3. The record, unless its time is over or its person is going.
+	r, err := v.store.Record(ctx, c.ID, subject, record)
+	if err != nil {
+		return err
+	}
+	if r == nil {
+		return v.absent(ctx, subject, t.at+"subject")
+	}
+	return v.accept(c, t, r)
+}
+
+// accept takes the record of a target.
+func (v *Vault) accept(c *Collection, t *target, r *Record) error {
+	if r.State != StateActive {
+		return erasing(t.at + "subject")
+	}
+	now := v.now().Unix()
+	if r.expired(c, now) {
+		return withheld(t.at + "record")
+	}
+	t.record = r
+	t.stored = make([]*StoredField, len(t.fields))
+	for i, f := range t.fields {
+		for j := range r.Fields {
+			if s := &r.Fields[j]; s.Field == f.ID && (s.Due == 0 || s.Due > now) {
+				t.stored[i] = s
+			}
+		}
+	}
+	return nil
+}
+
+// absent says that a record is not there, or why.
+func (v *Vault) absent(ctx context.Context, subject bonded.ID, at string) error {
+	n, err := v.store.Tombstoned(ctx, v.mark(subject))
+	if err != nil {
+		return err
+	}
+	if n != 0 {
+		return &bonded.Error{Code: bonded.CodeErased, Field: at, Message: "the person was erased"}
+	}
+	return withheld(at)
+}
+
+func withheld(at string) error {
+	return &bonded.Error{Code: bonded.CodeWithheld, Field: at, Message: "absent, or not yours"}
+}
+
+func erasing(at string) error {
+	return &bonded.Error{Code: bonded.CodeErasing, Field: at, Message: "the person is being erased; nothing is read meanwhile"}
+}
+
+// expired reports whether the record's own time is over.
+func (r *Record) expired(c *Collection, now int64) bool {
+	if c.Retention.IsZero() || r.Due == 0 || r.Due > now {
+		return false
+	}
+	return c.Retention.due(unix(r.Created)) <= now
+}
+
+// fieldsUnion returns the fields of all targets, each once, in the order
+// first named.
+func fieldsUnion(targets []target) []*Field {
+	if len(targets) == 1 {
+		return targets[0].fields
+	}
+	var all []*Field
+	for i := range targets {
+		for _, f := range targets[i].fields {
+			if !slices.Contains(all, f) {
+				all = append(all, f)
+			}
+		}
+	}
+	return all
+}
+
+// subjectsOf returns the people whose records were found.
+func subjectsOf(targets []target) []bonded.ID {
+	ids := make([]bonded.ID, 0, len(targets))
+	for i := range targets {
+		if targets[i].record != nil {
+			ids = append(ids, targets[i].record.Subject)
+		}
+	}
+	return ids
+}
+
+// fill makes the items of an ask from the targets that were found, and what
+// the client named from all of them.
+func (v *Vault) fill(a *ask, targets []target) {
+	a.items = make([]wire.Item, 0, len(targets))
+	whole := true
+	for i := range targets {
+		t := &targets[i]
+		a.resolved = a.resolved || t.chosen
+		if t.err != nil || t.record == nil {
+			whole = false
+			continue
+		}
+		item := wire.Item{Subject: t.record.Subject, Record: t.record.ID, Fields: make([]wire.FieldVersion, 0, len(t.fields))}
+		for j, f := range t.fields {
+			if t.stored[j] != nil {
+				item.Fields = append(item.Fields, wire.FieldVersion{Name: f.Name, Version: t.stored[j].Version})
+			}
+		}
+		whole = whole && len(item.Fields) == len(t.fields)
+		if len(item.Fields) == 0 {
+			continue // nothing of it is sealed: nothing to unlock
+		}
+		t.place = len(a.items)
+		a.items = append(a.items, item)
+	}
+	if len(a.items) < len(targets) {
+		a.resolved = true // the vault left something out of what was named
+	}
+	if a.proven() && (a.resolved || !whole) {
+		a.named = namedTargets(targets)
+	}
+}
+
+// namedTargets returns the targets as the client wrote them.
+func namedTargets(targets []target) []wire.Named {
+	named := make([]wire.Named, len(targets))
+	for i := range targets {
+		it := targets[i].item
+		if it.Subject != nil {
+			named[i].Subject = it.Subject.String()
+		}
+		if it.Record != nil {
+			named[i].Record = it.Record.String()
+		}
+		if it.Token != nil {
+			named[i].Token = it.Token.String()
+		}
+		named[i].Fields = it.Fields
+	}
+	return named
+}
+
+// namedItems returns what is known of the targets, for the row of a refusal.
+func (v *Vault) namedItems(targets []target) []wire.Item {
+	var items []wire.Item
+	for i := range targets {
+		t := &targets[i]
+		var it wire.Item
+		switch {
+		case t.record != nil:
+			it.Subject, it.Record = t.record.Subject, t.record.ID
+		case t.item.Subject != nil && t.item.Subject.Cell == v.cfg.Cell:
+			it.Subject = t.item.Subject.ID
+			if t.item.Record != nil && t.item.Record.Cell == v.cfg.Cell {
+				it.Record = t.item.Record.ID
+			}
+		default:
+			continue
+		}
+		for _, f := range t.fields {
+			it.Fields = append(it.Fields, wire.FieldVersion{Name: f.Name})
+		}
+		items = append(items, it)
+	}
+	return items
+}
+
+// openNothing enters a read of records that have none of the fields named:
+// there is nothing to unlock, and still somebody asked.
+func (v *Vault) openNothing(ctx context.Context, a *ask, targets []target) (*ask, error) {
+	a.items = v.namedItems(targets)
+	if err := v.fresh(); err != nil {
+		return nil, v.refused(a.call, a.op, a.collection, a.items, err)
+	}
+	if _, err := v.enter(ctx, a, nil); err != nil {
+		return nil, err
+	}
+	for i := range targets {
+		if t := &targets[i]; t.err == nil {
+			t.result = v.emptyResult(t)
+		}
+	}
+	return a, nil
+}
+
+func (v *Vault) emptyResult(t *target) *apitype.GetResult {
+	return &apitype.GetResult{
+		Subject: v.subjectText(t.record.Subject), Record: v.recordText(t.record.ID),
+		Version: t.record.Version, Values: make(apitype.Values, len(t.fields)),
+	}
+}
+
+// openTarget opens the values of one target with the keys that came.
+func (v *Vault) openTarget(a *ask, c *Collection, t *target) error {
+	t.result = v.emptyResult(t)
+	if t.place < 0 {
+		return nil
+	}
+	answer := &a.result.Items[t.place]
+	if answer.Code != "" {
+		t.result = nil
+		return itemRefused(answer.Code, t.at)
+	}
+	if v.going.has(t.record.Subject) { // since the record was read
+		t.result = nil
+		return erasing(t.at + "subject")
+	}
+	k := 0
+	for j, f := range t.fields {
+		if t.stored[j] == nil {
+			continue
+		}
+		plain, err := v.openField(c, t.record, f, t.stored[j], &answer.Keys[k])
+		k++
+		if err != nil {
+			t.result = nil
+			return err
+		}
+		if a.op == verify.OpMask {
+			t.result.Values[f.Name] = quote([]byte(f.mask.Apply(string(plain))))
+		} else {
+			t.result.Values[f.Name] = f.render(plain)
+		}
+		clear(plain)
+	}
+	return nil
+}
+
+// openField decrypts one value with the key that was released for it, and
+// wipes the key.
+func (v *Vault) openField(c *Collection, r *Record, f *Field, s *StoredField, raw *[32]byte) ([]byte, error) {
+	key, err := seal.KeyFromBytes(raw[:])
+	clear(raw[:])
+	if err != nil {
+		return nil, altered(err)
+	}
+	defer key.Wipe()
+	if len(s.Sealed) == 0 || seal.Suite(s.Sealed[0]) != v.cfg.Suite {
+		return nil, altered(seal.ErrOpen)
+	}
+	plain, err := key.Open(s.Sealed, v.context(c, r, f, s.Version))
+	if err != nil {
+		return nil, altered(err)
+	}
+	return plain, nil
+}
+
+// context says where a value belongs.
+func (v *Vault) context(c *Collection, r *Record, f *Field, version bonded.ID) seal.Context {
+	return seal.Context{Cell: v.cfg.Cell, Subject: r.Subject, Record: r.ID, Collection: c.Name, Field: f.Name, Version: version}
+}
+
+// itemRefused returns the error of an item that the keyholder refused.
+func itemRefused(code bonded.Code, at string) error {
+	e := &bonded.Error{Code: code, Field: at + "subject", Message: "the keyholder refused this item"}
+	switch code {
+	case bonded.CodeErased:
+		e.Message = "the person was erased"
+	case bonded.CodeWithheld:
+		e.Message = "absent, or not yours"
+	case bonded.CodeConflict:
+		e.Message = "the person is there already"
+	}
+	return e
+}
+
+// enterFailed enters, in one more row, the targets that failed after all. For
+// a single target its error is that of the call.
+func (v *Vault) enterFailed(a *ask, targets []target) error {
+	var items []verify.RowItem
+	var first error
+	for i := range targets {
+		t := &targets[i]
+		if t.err == nil {
+			continue
+		}
+		if first == nil {
+			first = t.err
+		}
+		it := verify.RowItem{}
+		if t.place >= 0 {
+			it = a.prepared.Row.Items[t.place]
+		} else if t.item.Subject != nil && t.item.Subject.Cell == v.cfg.Cell {
+			it.Subject = t.item.Subject.ID
+		}
+		items = append(items, it)
+	}
+	if first == nil {
+		return nil
+	}
+	r := *a.prepared.Row
+	r.Outcome, r.Code, r.Refers, r.RowRef, r.Time, r.Items = verify.OutcomeRefused, bonded.CodeOf(first), r.RowRef, verify.RowRef{}, v.millis(), items
+	if err := v.enterRow(&r); err != nil {
+		for i := range targets {
+			targets[i].err, targets[i].result = err, nil
+		}
+		return err
+	}
+	return nil
+}
