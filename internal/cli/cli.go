@@ -13,18 +13,8 @@ import (
 	"github.com/alecthomas/kong"
 
 	"bonded"
+	"bonded/internal/apitype"
 	"bonded/internal/node"
-)
-
-// Exit codes. docs/errors.md lists the error codes behind each.
-const (
-	exitOK          = 0
-	exitFailed      = 1 // something went wrong that has no code of its own here
-	exitUsage       = 2 // the command line or a configuration or input file is wrong
-	exitRefused     = 3 // decided: no, or not there
-	exitConflict    = 4 // the state is another than the command expects
-	exitUnavailable = 5 // try again later: sealed, unreachable, not witnessed, busy
-	exitAltered     = 6 // data or books do not hold together
 )
 
 // streams are what a command reads and writes.
@@ -86,14 +76,14 @@ func Run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if err != nil {
 		fmt.Fprintf(stderr, "bonded: error: %s\n", lower(err.Error()))
 		fmt.Fprintln(stderr, "bonded: hint: bonded --help lists the commands, bonded COMMAND --help its flags")
-		return exitUsage
+		return apitype.ExitBadInput
 	}
 	s.json(c.Output == "json")
 	kctx.Bind(&c)
 	if err := kctx.Run(); err != nil {
 		return s.fail(err)
 	}
-	return exitOK
+	return 0
 }
 
 // fail prints err the way people can use it and returns its exit code.
@@ -102,10 +92,10 @@ func (s *streams) fail(err error) int {
 	if !errors.As(err, &e) {
 		if errors.Is(err, context.Canceled) {
 			fmt.Fprintln(s.err, "bonded: interrupted")
-			return exitFailed
+			return apitype.ExitInternal
 		}
 		fmt.Fprintf(s.err, "bonded: error: %s\n", lower(err.Error()))
-		return exitFailed
+		return apitype.ExitInternal
 	}
 	text := e.Message
 	if e.Field != "" {
@@ -118,32 +108,7 @@ func (s *streams) fail(err error) int {
 	if e.Hint != "" {
 		fmt.Fprintf(s.err, "bonded: hint: %s\n", e.Hint)
 	}
-	return exitCode(e.Code)
-}
-
-// exitCode returns the exit code of an error code.
-func exitCode(c bonded.Code) int {
-	switch c {
-	case "":
-		return exitOK
-	case bonded.CodeInvalid, bonded.CodeBadID, bonded.CodeUnknownField, bonded.CodeWrongType, bonded.CodeTooLarge,
-		bonded.CodeInvalidUTF8, bonded.CodeUnknownCollection, bonded.CodeUnknownPurpose, bonded.CodeMissingPurpose,
-		bonded.CodeConfig, bonded.CodeUnsupported:
-		return exitUsage
-	case bonded.CodeUnauthenticated, bonded.CodeForbidden, bonded.CodeWithheld, bonded.CodeExpiredBasis, bonded.CodeWrongCell,
-		bonded.CodeRoutingConflict, bonded.CodeNoCell, bonded.CodeBudget, bonded.CodeProof, bonded.CodeBearerForbidden,
-		bonded.CodeKeyholderRefused, bonded.CodeFrozen:
-		return exitRefused
-	case bonded.CodeConflict, bonded.CodeErasing, bonded.CodeErased, bonded.CodeIdempotency:
-		return exitConflict
-	case bonded.CodeRateLimited, bonded.CodeSealed, bonded.CodeKeyholder, bonded.CodeNotWritable, bonded.CodeStale, bonded.CodeBusy:
-		return exitUnavailable
-	case bonded.CodeRestored, bonded.CodeAltered:
-		return exitAltered
-	case bonded.CodeInternal:
-		return exitFailed
-	}
-	return exitFailed
+	return apitype.InfoOf(e.Code).Exit
 }
 
 func lower(s string) string {

@@ -79,6 +79,9 @@ func RunVault(ctx context.Context, dir string, log *slog.Logger) error {
 		return err
 	}
 	defer n.db.Close()
+	if err := errors.Join(n.checkLedger(ctx), n.publishDirectory(ctx)); err != nil {
+		return err
+	}
 	// 4. The vault over both, and the keyholder beside it.
 	if err := n.openVault(ctx); err != nil {
 		return err
@@ -170,7 +173,7 @@ func (n *vaultNode) openLedger(ctx context.Context) error {
 	n.ledger, err = ledger.Open(ctx, ledger.Config{
 		Dir: filepath.Join(n.dir, "ledger"), Origin: v.Name(), SignerKey: string(key), Policy: []byte(n.cell.WitnessPolicy),
 		HTTPClient: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
-			TLSClientConfig: remote.ClientTLS(id, witnesses), MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute,
+			TLSClientConfig: remote.ClientTLS(id, witnesses), ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute,
 		}},
 		Logger: n.log,
 	})
@@ -286,7 +289,7 @@ func (n *vaultNode) openVault(ctx context.Context) error {
 	if err != nil {
 		return &bonded.Error{Code: bonded.CodeConfig, Field: path, Message: "the schema cannot be read", Err: err}
 	}
-	schema, err := vault.ParseSchema(path, text)
+	schema, err := vault.LoadSchema(path, text)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"bonded"
+	"bonded/client"
+	"bonded/internal/deploy"
+	"bonded/verify"
+)
+
+// callFlags say where to ask and why.
+type callFlags struct {
+	deploymentFlags
+	As      string         `default:"app" placeholder:"NAME" help:"Principal to ask as: keys/NAME.json of the deployment, or a path."`
+	Purpose bonded.Purpose `help:"What the call is for."`
+	Reason  string         `help:"Why now: a ticket or case number; at most 256 bytes, never personal data."`
+	Basis   string         `help:"Legal basis, or id of a basis record."`
+	Bearer  bool           `help:"Use the bearer key alone, without proving the call to the keyholder."`
+}
+
+// cells is a client for each cell of a deployment.
+type cells struct {
+	dir     *verify.Directory
+	clients map[bonded.CellID]*client.Client
+}
+
+func (f *callFlags) why() client.Why {
+	return client.Why{Purpose: f.Purpose, Reason: f.Reason, Basis: f.Basis}
+}
+
+// connect reads the directory and the principal's keys.
+func (f *callFlags) connect() (*cells, error) {
+	d, err := client.ReadDirectory(f.layout().Directory())
+	if err != nil {
+		return nil, err
+	}
+	path := f.As
+	if !strings.ContainsAny(path, `/\`) {
+		path = f.layout().Credential(f.As)
+	}
+	cred, err := deploy.LoadCredential(path)
+	if err != nil {
+		return nil, err
+	}
+	cs := &cells{dir: d, clients: map[bonded.CellID]*client.Client{}}
+	for id, cc := range cred.Cells {
+		conf := client.Config{Directory: d, Cell: id, Why: f.why(), Credential: client.Credential{Bearer: cc.Bearer}}
+		if key := cc.Key(); key != nil && !f.Bearer {
+			conf.Grant, conf.GrantKey = cred.Principal, key
+		}
+		if cs.clients[id], err = client.New(conf); err != nil {
+			return nil, err
+		}
+	}
+	return cs, nil
+}
+
+func (f *deploymentFlags) layout() deploy.Layout { return deploy.Layout{Dir: f.Dir} }
+
+// at returns the client of a cell.
+func (cs *cells) at(id bonded.CellID) (*client.Client, error) {
+	if c, ok := cs.clients[id]; ok {
+		return c, nil
+	}
+	if _, ok := cs.dir.Cell(id); ok {
+		return nil, bonded.Errorf(bonded.CodeUnauthenticated, "these keys do not open cell %s", id)
+	}
+	return nil, &bonded.Error{Code: bonded.CodeWrongCell, Message: fmt.Sprintf("the directory has no cell %s", id)}
+}
+
+// ids returns the cells there are keys for, in order.
+func (cs *cells) ids() []bonded.CellID {
+	var ids []bonded.CellID
+	for id := range cs.clients {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
