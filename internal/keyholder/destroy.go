@@ -153,7 +153,14 @@ func (k *Keyholder) decideDestroy(d *wire.Destroy, rep *verify.ReceiptReport, re
 	case verify.AssuranceNone, verify.AssuranceSubject:
 		return no(bonded.CodeProof, "keyholder.assurance")
 	}
-	// 3. How many an hour.
+	// 3. The policy that the vault evaluates as well; for jobs the grant alone.
+	if d.Auth.Assurance != verify.AssuranceJob {
+		q := k.policyRequest(g, &wire.Entry{Operation: verify.OpErase, Purpose: d.Purpose, Auth: d.Auth})
+		if ruled := k.trust.cache.Decide(q); !ruled.Allow {
+			return no(ruled.Code, first(ruled.Rules))
+		}
+	}
+	// 4. How many an hour.
 	limit := g.HourlyCap
 	if limit == 0 {
 		limit = 100

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"bonded"
@@ -52,8 +53,11 @@ func (k *Keyholder) rotate(ctx context.Context) (*pending, error) {
 	}
 	k.keys = next
 	k.state.old, k.state.firstTomb = k.state.live, 0
-	return k.bookRotate(fmt.Sprintf("version %d", next.current)), nil
+	return k.bookRotate(rotatedTo + strconv.FormatUint(uint64(next.current), 10)), nil
 }
+
+// rotatedTo begins the detail of the row of a rotation.
+const rotatedTo = "version "
 
 func (k *Keyholder) bookRotate(detail string) *pending {
 	row := k.newRow(verify.BookRotate)

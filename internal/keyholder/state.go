@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"bonded"
 	"bonded/verify"
@@ -17,16 +19,17 @@ type state struct {
 	chain [32]byte
 	time  int64 // of the last row, milliseconds
 
-	subjects  map[bonded.ID]subjectState
-	live      uint64 // subjects that have a key
-	old       uint64 // of them, wrapped under an old cell key
-	streams   map[uint16]position
-	unanch    unanchored
-	budgets   budgets
-	marks     map[[32]byte]struct{}
-	tombs     uint64
-	tombChain [32]byte
-	firstTomb int64 // milliseconds; of the first erasure since the last rotation, 0 if none
+	subjects   map[bonded.ID]subjectState
+	live       uint64 // subjects that have a key
+	old        uint64 // of them, wrapped under an old cell key
+	streams    map[uint16]position
+	unanch     unanchored
+	budgets    budgets
+	marks      map[[32]byte]struct{}
+	tombs      uint64
+	tombChain  [32]byte
+	keyVersion uint32 // of the last rotation, 0 if there was none
+	firstTomb  int64  // milliseconds; of the first erasure since the last rotation, 0 if none
 
 	asserted, resolved, proven uint64
 }
@@ -95,6 +98,9 @@ func (k *Keyholder) rebuild(ctx context.Context) error {
 	if s.live, s.old, err = k.cfg.Store.CountSubjects(ctx, k.keys.current); err != nil {
 		return fmt.Errorf("count subjects: %w", err)
 	}
+	if s.keyVersion > k.keys.current {
+		return bonded.Errorf(bonded.CodeRestored, "the keyring is older than the book: it lacks version %d of the cell key", s.keyVersion)
+	}
 	if made := k.keys.created().UnixMilli(); s.firstTomb < made {
 		s.firstTomb = 0
 	}
@@ -136,7 +142,10 @@ func (s *state) take(r *StoredRow, anchor *AcceptedAnchor) error {
 			}
 		}
 	case verify.BookRotate:
-		s.firstTomb = 0
+		if v, ok := strings.CutPrefix(row.Detail, rotatedTo); ok {
+			n, _ := strconv.ParseUint(v, 10, 32) // our own writing
+			s.firstTomb, s.keyVersion = 0, uint32(n)
+		}
 	case verify.BookSession, verify.BookGrants, verify.BookStart:
 	}
 	return nil
