@@ -3,6 +3,7 @@ package verify
 import (
 	"errors"
 	"io"
+	"slices"
 
 	"bonded"
 )
@@ -26,9 +27,13 @@ const (
 type bookIndex struct {
 	cell   bonded.CellID
 	rows   []bookEntry
-	byLeaf map[[32]byte]int32 // released, refused or destroyed rows → index into rows
+	byLeaf map[[32]byte]int32 // rows of unlocks → index into rows
 	chains [][32]byte         // chain hash after each row; chains[0] is before the first
 	head   *Head
+
+	// destroys are the rows of destructions: one entry can order several, one
+	// subject each, and each can have been refused before.
+	destroys map[[32]byte][]int32
 }
 
 // A bookEntry is one row of the book: its bytes are kept only for rows that an
@@ -54,7 +59,7 @@ func readBook(r *BookReader, c *DirectoryCell, report func(*Failure)) (*bookInde
 	if r.Cell() != c.ID {
 		return nil, Fail(FailCell, "the book export is of cell %s, not %s", r.Cell(), c.ID)
 	}
-	b := &bookIndex{cell: c.ID, byLeaf: map[[32]byte]int32{}, chains: make([][32]byte, 1)}
+	b := &bookIndex{cell: c.ID, byLeaf: map[[32]byte]int32{}, destroys: map[[32]byte][]int32{}, chains: make([][32]byte, 1)}
 	subjects := map[bonded.ID]subjectState{}
 	last := map[uint16]RowRef{}
 	for {
@@ -95,9 +100,13 @@ func readBook(r *BookReader, c *DirectoryCell, report func(*Failure)) (*bookInde
 	return b, nil
 }
 
-// released reports whether a book row gave something away or destroyed it.
+// released reports whether a book row gave something away or destroyed it. A
+// batch that was allowed with every item refused did neither.
 func released(row *BookRow) bool {
-	return row.Outcome == OutcomeAllowed && (row.Kind == BookUnlock || row.Kind == BookDestroy)
+	if row.Outcome != OutcomeAllowed {
+		return false
+	}
+	return row.Kind == BookDestroy || row.Kind == BookUnlock && slices.ContainsFunc(row.Items, func(it BookItem) bool { return it.Code == "" })
 }
 
 // after reports whether a comes later than b in the stream of a vault node.
@@ -114,6 +123,10 @@ func (b *bookIndex) add(row *BookRow, raw []byte, report func(*Failure)) {
 	b.rows = append(b.rows, bookEntry{bytes: raw})
 	if row.RowLeaf == ([32]byte{}) {
 		return // names no entry: stays unmatched
+	}
+	if row.Kind == BookDestroy {
+		b.destroys[row.RowLeaf] = append(b.destroys[row.RowLeaf], i)
+		return
 	}
 	if j, ok := b.byLeaf[row.RowLeaf]; ok {
 		other, err := DecodeBookRow(b.rows[j].bytes)
@@ -142,6 +155,9 @@ func checkNumbering(row *BookRow, subjects map[bonded.ID]subjectState, report fu
 		s := subjects[it.Subject]
 		switch {
 		case row.Kind == BookDestroy && row.Outcome == OutcomeAllowed:
+			if s.destroyed {
+				report(Fail(FailReused, "row %d of the book destroyed %s a second time", row.Seq, name))
+			}
 			s.destroyed = true
 		case row.Kind == BookUnlock && row.Outcome == OutcomeAllowed && it.Code == "":
 			if s.destroyed {
@@ -171,21 +187,19 @@ func mismatch(row *Row, b *BookRow) string {
 		return "cell"
 	case ref != b.Row:
 		return "row"
-	case row.Operation != b.Operation:
-		return "operation"
 	case row.Purpose != b.Purpose:
 		return "purpose"
 	case row.Reason != b.Reason:
 		return "reason"
-	case row.Principal != b.Principal:
-		return "principal"
 	}
 	if b.Kind == BookDestroy {
-		// An erasure is entered for its subject; the line carries no more of it.
-		if len(b.Items) != 1 || len(row.Items) == 0 || row.Items[0].Subject != b.Items[0].Subject {
-			return "subject"
-		}
-		return ""
+		return destroyMismatch(row, b)
+	}
+	switch {
+	case row.Operation != b.Operation:
+		return "operation"
+	case row.Principal != b.Principal:
+		return "principal"
 	}
 	switch {
 	case row.Collection != b.Collection:
@@ -211,6 +225,21 @@ func mismatch(row *Row, b *BookRow) string {
 		if f := itemMismatch(&row.Items[i], &b.Items[i]); f != "" {
 			return f
 		}
+	}
+	return ""
+}
+
+// destroyMismatch compares what the row of a destruction shares with its entry:
+// an erasure, or a retention run over several subjects. A job may carry out
+// what another principal ordered.
+func destroyMismatch(row *Row, b *BookRow) string {
+	switch {
+	case row.Operation != OpErase && row.Operation != OpRetention:
+		return "operation"
+	case row.Principal != b.Principal && b.Assurance != AssuranceJob:
+		return "principal"
+	case len(b.Items) != 1 || !slices.ContainsFunc(row.Items, func(it RowItem) bool { return it.Subject == b.Items[0].Subject }):
+		return "subject"
 	}
 	return ""
 }

@@ -268,6 +268,10 @@ func (x *reconciler) row(jr *JournalRow) {
 		info.found = true
 		x.lastHit = max(x.lastHit, jr.Position)
 	}
+	for _, i := range x.book.destroys[leaf] {
+		x.match(row, int(i))
+		x.lastHit = max(x.lastHit, jr.Position)
+	}
 	x.rows[row.RowRef] = info
 	x.second(row, jr.Position)
 }
@@ -360,16 +364,16 @@ func (x *reconciler) leftInBook() {
 		if err != nil {
 			continue // reported when the book was read
 		}
-		if !released(b) {
-			x.rep.LostAsk++
-			continue
-		}
-		if o := x.orphans[b.Row]; o != nil && !used[b.Row] {
+		if o := x.orphans[b.Row]; o != nil && b.Outcome == OutcomeAllowed && (!used[b.Row] || b.Kind == BookDestroy) {
 			used[b.Row] = true
 			if f := mismatch(o, b); f != "" {
 				x.report(Fail(FailMismatch, "orphan %s of the journal and row %d of the book differ in %s", o.RowRef, b.Seq, f))
 			}
 			x.tally(b, true)
+			continue
+		}
+		if !released(b) {
+			x.rep.LostAsk++
 			continue
 		}
 		x.rep.ReleasedWithoutEntry++

@@ -144,6 +144,70 @@ func TestReconcileNamesTheFieldThatDiffers(t *testing.T) {
 	}
 }
 
+// One retention run orders the destruction of several subjects.
+func TestReconcileMatchesSeveralDestructionsWithOneEntry(t *testing.T) {
+	h := newHistory(t, "Ca Cb Cc Ea+b")
+	row, err := verify.DecodeRow(h.rows[3].Row)
+	if err != nil {
+		t.Fatal(err)
+	}
+	destroy := func(principal string, assurance verify.Assurance, subject string, outcome verify.Outcome) {
+		h.bookSeq++
+		b := &verify.BookRow{
+			Seq: h.bookSeq, Kind: verify.BookDestroy, Cell: h.cell, Row: row.RowRef, RowLeaf: verify.RowLeaf(row, h.rows[3].Salt), Operation: verify.OpErase,
+			Outcome: outcome, Principal: principal, Assurance: assurance, Purpose: row.Purpose, Reason: row.Reason,
+			Items: []verify.BookItem{{Subject: id("subject " + subject)}},
+		}
+		h.addBook(b)
+	}
+	// What act made of it is one row for both: the keyholder writes one each.
+	h.book, h.bookSeq, h.chain = h.book[:3], 3, [32]byte{}
+	for _, r := range h.book {
+		h.chain = verify.BookChain(h.chain, r)
+	}
+	destroy("svc-orders", verify.AssuranceProven, "a", verify.OutcomeRefused)
+	destroy("job-erase", verify.AssuranceJob, "a", verify.OutcomeAllowed)
+	destroy("svc-orders", verify.AssuranceProven, "b", verify.OutcomeAllowed)
+	r, err := reconcile(t, h, verify.ReconcileOptions{}, nil, nil)
+	if err != nil || r.Destroyed != 2 || r.Refused != 1 {
+		t.Fatalf("%v %+v", err, r)
+	}
+	destroy("svc-orders", verify.AssuranceProven, "c", verify.OutcomeAllowed)
+	_, err = reconcile(t, h, verify.ReconcileOptions{}, nil, nil)
+	wantFailure(t, err, verify.DoesNotHold, verify.FailMismatch)
+}
+
+// A batch whose every item was refused released nothing, entered or not.
+func TestReconcileDoesNotCountABatchOfRefusals(t *testing.T) {
+	h := newHistory(t, "Ca")
+	for _, lost := range []bool{false, true} {
+		h.seq++
+		row := h.newRow(verify.OpRead, "a+b")
+		s := salt("batch")
+		h.release(row, verify.RowLeaf(row, s), '!')
+		b, err := verify.DecodeBookRow(h.book[len(h.book)-1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.book, h.bookSeq = h.book[:len(h.book)-1], h.bookSeq-1
+		b.Outcome, b.Code = verify.OutcomeAllowed, ""
+		b.Items[0].Code, b.Items[1].Code = "withheld", "withheld"
+		h.chain = [32]byte{}
+		for _, r := range h.book {
+			h.chain = verify.BookChain(h.chain, r)
+		}
+		h.bookSeq++
+		h.addBook(b)
+		if !lost {
+			h.enter(row, s)
+		}
+	}
+	r, err := reconcile(t, h, verify.ReconcileOptions{}, nil, nil)
+	if err != nil || r.Matched != 1 || r.Refused != 1 || r.LostAsk != 1 || r.ReleasedWithoutEntry != 0 {
+		t.Fatalf("%v %+v", err, r)
+	}
+}
+
 func TestReconcileCountsARowThatHidesUnderAnotherNumber(t *testing.T) {
 	h := newHistory(t, "Ca Ra | ^")
 	row, _ := verify.DecodeRow(h.rows[1].Row)
