@@ -241,14 +241,7 @@ func (n *vaultNode) openJournal(ctx context.Context) error {
 
 // anchorFacts says what the next anchor commits to beside its segments.
 func (n *vaultNode) anchorFacts(ctx context.Context) (journal.AnchorFacts, error) {
-	_, raw, _ := n.cells.get()
-	f := journal.AnchorFacts{Policy: n.policy.Load().Set().Digest(), Directory: verify.DirectoryDigest(raw)}
-	head, tombstones, chain := n.vault.Standing()
-	f.Tombstones, f.TombstoneChain = tombstones, chain
-	if head != nil {
-		f.Head = head.Encode()
-	}
-	return f, ctx.Err()
+	return n.vault.AnchorFacts(ctx)
 }
 
 // showAnchor forwards an anchor to the keyholder, which unlocks only while it
@@ -301,12 +294,12 @@ func (n *vaultNode) openVault(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d, _, _ := n.cells.get()
+	d, raw, _ := n.cells.get()
 	// 2. The vault.
 	n.vault, err = vault.Open(ctx, vault.Config{
 		Cell: n.conf.Cell, Suite: suite, Version: Version, Schema: schema, Store: store, Journal: n.journal,
 		Keys: n.line, KeyholderKey: keyholder, IndexMaster: master, Policy: n.policy.Load(), Routes: n.law,
-		Directory: d, Grants: grants, JobGrant: jobGrant(grants), Undo: n.conf.UndoWindow.Duration,
+		Directory: d, DirectoryDigest: verify.DirectoryDigest(raw), Grants: grants, JobGrant: jobGrant(grants), Undo: n.conf.UndoWindow.Duration,
 		Freshness: n.conf.Freshness.Duration, RequireProof: n.conf.RequireProof, LedgerSize: n.ledgerSize, Logger: n.log,
 	})
 	return err
@@ -347,7 +340,7 @@ func (n *vaultNode) run(ctx context.Context) error {
 	g.Go(func() error { n.stream.run(ctx); return nil })
 	g.Go(func() error { return n.journal.Run(ctx) })
 	g.Go(func() error { return n.vault.Run(ctx) })
-	g.Go(func() error { return n.recoverLoop(ctx) })
+	g.Go(func() error { return n.reconnects(ctx) })
 	g.Go(func() error { return n.reloadLoop(ctx) })
 	g.Go(func() error { return n.watchDisk(ctx) })
 	g.Go(func() error { return serveHTTP(ctx, n.conf.Listen, nil, mux, n.log) })
@@ -371,26 +364,15 @@ func (n *vaultNode) run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// recoverLoop compares books with the keyholder after each new connection,
-// and again until it succeeds: nothing opens before.
-func (n *vaultNode) recoverLoop(ctx context.Context) error {
+// reconnects tells the vault of each new connection, so that it compares
+// books before it asks for keys.
+func (n *vaultNode) reconnects(ctx context.Context) error {
 	for {
 		select {
 		case <-n.stream.Up():
+			n.vault.Reconnected()
 		case <-ctx.Done():
 			return nil
-		}
-		for ctx.Err() == nil {
-			err := n.vault.Recover(ctx)
-			if err == nil {
-				break
-			}
-			n.log.LogAttrs(ctx, slog.LevelWarn, "not ready to open", slog.Any("error", err))
-			select {
-			case <-time.After(500 * time.Millisecond):
-			case <-n.stream.Up():
-			case <-ctx.Done():
-			}
 		}
 	}
 }
