@@ -60,3 +60,19 @@ func cpu(b *testing.B) time.Duration {
 	}
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
+
+// BenchmarkSeal seals segments of 4,096 rows and indexes them.
+func BenchmarkSeal(b *testing.B) {
+	j, _ := newJournal(b)
+	for b.Loop() {
+		b.StopTimer()
+		for range 16 {
+			enter(b, j, make1(256)...)
+		}
+		b.StartTimer()
+		if err := j.Seal(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/4096, "µs/row")
+}

@@ -155,7 +155,8 @@ func TestBooksReconcileAfterLostRows(t *testing.T) {
 }
 
 func TestHistorySeesIndexedRowsAndTheTail(t *testing.T) {
-	j, _ := newJournal(t)
+	j, db := newJournal(t)
+	j.SetRunRows(17)
 	who := bonded.NewID()
 	var want []uint64
 	for i := range 60 {
@@ -175,6 +176,10 @@ func TestHistorySeesIndexedRowsAndTheTail(t *testing.T) {
 		}
 	}
 	slices.Reverse(want)
+	var runs int
+	if err := db.Read().QueryRow("SELECT count(*) FROM journal_runs").Scan(&runs); err != nil || runs != 2 {
+		t.Fatalf("%d runs, %v", runs, err)
+	}
 	for _, limit := range []int{1, 3, 7, 100} {
 		var got []uint64
 		for before := uint64(0); ; {

@@ -44,6 +44,7 @@ type staged struct {
 	batches  []*batch // signed once each
 	reserved uint64   // new end of the reserved row numbers, 0 if unchanged
 	rows     int
+	bytes    int64
 	signed   chan struct{}
 	args     []any // reused
 }
@@ -99,6 +100,7 @@ func (h *hook) AfterCommit(jobs []*sqldb.Job, err error) {
 	clear(st.args)
 	if err == nil {
 		j.state = st.state
+		j.unindexed.Add(st.bytes)
 		if st.reserved != 0 {
 			j.reserved.Store(st.reserved)
 		}
@@ -132,6 +134,7 @@ func (j *Journal) stage(tx *sqldb.Tx, s *submission) error {
 		st.args = append(st.args, position, int64(p.Row.Seq), p.bytes, p.Salt[:]) //nolint:gosec // as above
 		s.entered[i] = Entered{ref: p.Row.RowRef, leaf: p.Leaf, index: st.state.add(p.Leaf), batch: st.openBatch(j.cell)}
 		st.rows++
+		st.bytes += int64(len(p.bytes))
 		if p.Row.Refers != (verify.RowRef{}) {
 			var lost []byte
 			if p.lost != nil {

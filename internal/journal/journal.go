@@ -103,7 +103,9 @@ type Journal struct {
 	head       atomic.Pointer[Head]
 	checkpoint atomic.Pointer[[32]byte] // SHA-256 of the newest cosigned checkpoint
 	last       atomic.Pointer[AnchorInfo]
+	unindexed  atomic.Int64 // bytes of rows after the newest run of the index
 	indexMu    sync.Mutex
+	runRows    uint64 // of the index
 	anchorMu   sync.Mutex
 
 	unauthenticated atomic.Uint64
@@ -165,7 +167,7 @@ func newJournal(cfg Config) (*Journal, error) {
 			*d = def
 		}
 	}
-	j := &Journal{cfg: cfg, db: cfg.DB, cell: cfg.Cell, node: cfg.Node, key: cfg.PromiseKey, now: cfg.Now, log: cfg.Logger}
+	j := &Journal{cfg: cfg, db: cfg.DB, cell: cfg.Cell, node: cfg.Node, key: cfg.PromiseKey, now: cfg.Now, log: cfg.Logger, runRows: runRows}
 	j.lastAggregate.Store(cfg.Now().UnixMilli())
 	return j, nil
 }
@@ -179,7 +181,7 @@ func (j *Journal) begin(ctx context.Context) error {
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			node, cell, reserved = int64(j.node), string(j.cell), 1
-			if _, err := tx.Exec("INSERT INTO journal_node (node, cell, incarnation, reserved, indexed) VALUES (?, ?, 0, 1, 0)", node, cell); err != nil {
+			if _, err := tx.Exec("INSERT INTO journal_node (node, cell, incarnation, reserved) VALUES (?, ?, 0, 1)", node, cell); err != nil {
 				return err
 			}
 		case err != nil:
@@ -233,7 +235,15 @@ func (j *Journal) load(ctx context.Context) error {
 	j.state = st
 	j.publish()
 
-	// 3. The newest anchor under a cosigned checkpoint.
+	// 3. What the index by subject does not cover.
+	var bytes int64
+	if err := j.db.Read().QueryRowContext(ctx,
+		"SELECT COALESCE(SUM(length(row)), 0) FROM journal WHERE position > (SELECT COALESCE(MAX(last), 0) FROM journal_runs)").Scan(&bytes); err != nil {
+		return err
+	}
+	j.unindexed.Store(bytes)
+
+	// 4. The newest anchor under a cosigned checkpoint.
 	return j.loadLastAnchor(ctx)
 }
 

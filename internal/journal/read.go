@@ -78,55 +78,6 @@ func (j *Journal) Seconds(ctx context.Context, ref verify.RowRef) ([]StoredRow, 
 	return slices.DeleteFunc(rows, func(r StoredRow) bool { return r.Row.Refers != ref }), err
 }
 
-// History returns up to limit rows that touched the person, newest first:
-// those before the given position, 0 for the newest. It sees every durable
-// row: the index covers sealed segments, the rest is looked through.
-func (j *Journal) History(ctx context.Context, subject bonded.ID, before uint64, limit int) ([]StoredRow, error) {
-	limit = clampPage(limit)
-	if before == 0 || before > 1<<62 {
-		before = 1 << 62
-	}
-	tx, err := j.db.Read().BeginTx(ctx, &sql.TxOptions{ReadOnly: true}) // one view of index and rows
-	if err != nil {
-		return nil, fmt.Errorf("read history: %w", err)
-	}
-	defer tx.Rollback() //nolint:errcheck // only read from
-	var indexed int64
-	if err := tx.QueryRowContext(ctx, "SELECT indexed FROM journal_node").Scan(&indexed); err != nil {
-		return nil, fmt.Errorf("read history: %w", err)
-	}
-
-	// 1. The tail, newest first. The search for the bytes of the id is only a
-	// sieve: they may stand elsewhere in a row by chance.
-	var out []StoredRow
-	tail, err := scanRows(tx.QueryContext(ctx,
-		selectRows+"WHERE position > ? AND position < ? AND instr(row, ?) > 0 ORDER BY position DESC", indexed, int64(before), subject[:])) //nolint:gosec // at most 2^62
-	if err != nil {
-		return nil, err
-	}
-	for i := range tail {
-		if len(out) < limit && touches(tail[i].Row, subject) {
-			out = append(out, tail[i])
-		}
-	}
-
-	// 2. What is indexed.
-	if len(out) < limit {
-		rows, err := scanRows(tx.QueryContext(ctx,
-			selectRows+"WHERE position IN (SELECT position FROM journal_subjects WHERE subject = ? AND position < ? ORDER BY position DESC LIMIT ?) ORDER BY position DESC",
-			subject[:], min(int64(before), indexed+1), limit-len(out))) //nolint:gosec // at most 2^62
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, rows...)
-	}
-	return out, nil
-}
-
-func touches(r *verify.Row, subject bonded.ID) bool {
-	return slices.ContainsFunc(r.Items, func(it verify.RowItem) bool { return it.Subject == subject })
-}
-
 // A StoredSegment is a sealed segment.
 type StoredSegment struct {
 	*verify.Segment

@@ -35,7 +35,7 @@ func TestRowTakesAtMost400Bytes(t *testing.T) {
 		return (pages - free) * page
 	}
 	empty := size()
-	const n = 20_000
+	const n = 40_000
 	for i := range n / 100 {
 		enter(t, j, make1(100)...)
 		if i%20 == 19 {

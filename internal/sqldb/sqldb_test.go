@@ -284,3 +284,30 @@ func BenchmarkWriter256(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N)*256/b.Elapsed().Seconds(), "rows/s")
 }
+
+// BenchmarkJobs32 has 32 callers give one small job at a time.
+func BenchmarkJobs32(b *testing.B) {
+	db := open(b)
+	left := make(chan struct{}, b.N)
+	for range b.N {
+		left <- struct{}{}
+	}
+	close(left)
+	b.ResetTimer()
+	var wg sync.WaitGroup
+	for range 32 {
+		wg.Go(func() {
+			for range left {
+				err := db.Update(b.Context(), func(_ context.Context, tx *sqldb.Tx) error {
+					_, err := tx.Exec("INSERT INTO things (name) VALUES (?)", "a name of thirty-two bytes here.")
+					return err
+				})
+				if err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	b.ReportMetric(float64(b.N)/float64(db.Stats().Commits), "jobs/commit")
+}

@@ -6,8 +6,7 @@ CREATE TABLE journal_node (
 	node INTEGER PRIMARY KEY CHECK (node BETWEEN 1 AND 65535),
 	cell TEXT NOT NULL,
 	incarnation INTEGER NOT NULL, -- rises by one at each start
-	reserved INTEGER NOT NULL,    -- no row sequence at or above this was ever given out
-	indexed INTEGER NOT NULL      -- journal_subjects covers the rows up to this position
+	reserved INTEGER NOT NULL     -- no row sequence at or above this was ever given out
 ) STRICT;
 
 CREATE TABLE journal (
@@ -84,12 +83,21 @@ BEGIN
 	SELECT RAISE(ABORT, 'anchors are never deleted');
 END;
 
--- Which rows touched a person. Derived from the rows.
+-- Which rows touched a person, in runs of many rows; derived from the rows.
+-- Entries are 12 bytes: 8 of the subject id, and the position less that of the
+-- run's first row, sorted. Low is the first of them. A run counts when it is in
+-- journal_runs.
 CREATE TABLE journal_subjects (
-	subject BLOB NOT NULL,
-	position INTEGER NOT NULL,
-	PRIMARY KEY (subject, position)
+	run INTEGER NOT NULL, -- position of the first row of the run
+	low BLOB NOT NULL,
+	entries BLOB NOT NULL,
+	PRIMARY KEY (run, low)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE journal_runs (
+	run INTEGER PRIMARY KEY,
+	last INTEGER NOT NULL
+) STRICT;
 
 -- Rows that are about another row: conflicts, orphans, unanswered ones, and
 -- refusals by the keyholder. Derived from the rows, in the same commit.
