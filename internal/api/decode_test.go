@@ -2,9 +2,11 @@ package api_test
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"bonded"
 	"bonded/internal/api"
@@ -127,8 +129,8 @@ func TestValuesLeaveByteForByte(t *testing.T) {
 	}
 }
 
-// FuzzDecode holds the decoder to: no panic, no answer but 200 or a problem,
-// and whatever it lets through package json reads in the same way.
+// FuzzDecode holds the decoder to: no panic, no answer but 200 or a problem
+// that is the caller's, and what it lets through is JSON in UTF-8.
 func FuzzDecode(f *testing.F) {
 	f.Add(`{"collection":"users","values":{"a":"b"},"facts":{"residence":["DE"]},"if_version":3}`)
 	f.Add(`{"values":{"name":"\ud83d\ude00"},"tokens":["a"],"partial":true}`)
@@ -141,6 +143,9 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string) {
 		w := ask(a, "POST", "/v1/put", body, "Content-Type", "application/json")
 		if w.Code == http.StatusOK {
+			if !json.Valid([]byte(body)) || !utf8.ValidString(body) {
+				t.Errorf("%q was let through", body)
+			}
 			return
 		}
 		if p := problemOf(t, w); p.Code == bonded.CodeInternal || p.Code == "" {
