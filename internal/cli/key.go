@@ -125,7 +125,7 @@ func (c *keyRevoke) Run(s *streams) error {
 
 // deploymentFlags name a deployment's folder.
 type deploymentFlags struct {
-	Dir string `env:"BONDED_DIR" default:"." placeholder:"DIR" help:"Folder of the deployment, with cells.json. Also from BONDED_DIR."`
+	Dir string `env:"BONDED_DIR" default:"." placeholder:"DIR" help:"Folder of the deployment, with cells.json."`
 }
 
 // open reads the directory and returns the cells asked for, all if none.
