@@ -81,6 +81,9 @@ func readBook(r *BookReader, c *DirectoryCell, report func(*Failure)) (*bookInde
 		if row.Seq != seq || row.Cell != c.ID {
 			report(Fail(FailBook, "row %d of the book says it is row %d of cell %s", seq, row.Seq, row.Cell))
 		}
+		if row.Outcome != OutcomeAllowed && row.Outcome != OutcomeRefused {
+			report(Fail(FailBook, "row %d of the book is neither allowed nor refused", seq))
+		}
 		b.add(row, raw, report)
 		checkNumbering(row, subjects, report)
 		if released(row) && row.Kind == BookUnlock {

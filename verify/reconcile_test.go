@@ -24,7 +24,7 @@ func reconcile(t *testing.T, h *history, opts verify.ReconcileOptions, j func(li
 	return verify.Reconcile(jr, br, h.dirCell(), opts)
 }
 
-const honest = "Ca Cb | Ra Rb@ F& ^ Ba+b | Rb! Ra? Ra= Rb* | ^ ^ Ea Cc"
+const honest = "^ Ca Cb | Ra Rb@ F& ^ Ba+b | Rb! Ra? Ra= Rb* | ^ ^ Ea Cc"
 
 func TestReconcileHoldsForAnHonestHistory(t *testing.T) {
 	h := newHistory(t, honest)
@@ -37,7 +37,7 @@ func TestReconcileHoldsForAnHonestHistory(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("counts %d, want %d\n%s", got, want, strings.Join(r.Sentences(), "\n"))
 	}
-	if r.Anchors != 3 || r.ProvenInLog != 3 || r.Unanchored != 2 {
+	if r.Anchors != 4 || r.ProvenInLog != 4 || r.Unanchored != 2 {
 		t.Errorf("%d anchors, %d in the ledger, %d rows unanchored", r.Anchors, r.ProvenInLog, r.Unanchored)
 	}
 }
@@ -76,6 +76,20 @@ func TestReconcileNamesWhatWentWrong(t *testing.T) {
 			return l
 		}, nil},
 		{"a missing row", three, verify.FailMissingRow, "rows of segment 2 are missing from the journal: it holds positions 2 to 2", drop(func(e verify.JournalEntry) bool { return e.Row != nil && e.Row.Position == 2 }), nil},
+		{"a gap in the middle of a segment", "Ca Ra Ra | Ra | ^", verify.FailMissingRow, "row 2 is missing from the journal", drop(func(e verify.JournalEntry) bool { return e.Row != nil && e.Row.Position == 2 }), nil},
+		{"a row out of order", "Ca Ra Ra | ^", verify.FailMissingRow, "rows 1 to 2 are missing", func(l lines) lines { l[0], l[2] = l[2], l[0]; return l }, nil},
+		{"a huge position", "Ca Ra | ^", verify.FailMissingRow, "rows 2 to 18446744073709551614 are missing", func(l lines) lines {
+			r := *l[1].Row
+			r.Position = 1<<64 - 1
+			l[1].Row = &r
+			return l
+		}, nil},
+		{"a huge anchor", "Ca Ra | ^", verify.FailMissingSegment, "covers segments 1 to 18446744073709551615", func(l lines) lines {
+			a := *l[3].Anchor
+			a.Last = 1<<64 - 1
+			l[3].Anchor = &a
+			return l
+		}, nil},
 		{"swapped rows", "Ca Ra Rb | ^", verify.FailRootOfSegment, "segment 1", func(l lines) lines {
 			a, b := *l[1].Row, *l[2].Row
 			a.Position, b.Position = b.Position, a.Position

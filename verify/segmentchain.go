@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -15,7 +16,6 @@ type segmentChain struct {
 	report func(*Failure)
 
 	leaves []tlog.Hash // of rows not yet in a segment
-	holes  []bool      // places of leaves that are not known
 	first  uint64      // position of leaves[0]
 	next   uint64      // position of the next row; 0 before the first
 
@@ -35,7 +35,8 @@ type pendingSegment struct {
 	bytes       []byte
 }
 
-// row takes the leaf of the row at a position; a zero leaf is not known.
+// row takes the leaf of the row at a position; a zero leaf is not known. After
+// a gap it begins anew: the segment over the gap cannot be checked.
 func (s *segmentChain) row(pos uint64, leaf [32]byte) {
 	if s.next == 0 {
 		s.first, s.next = 1, 1
@@ -44,16 +45,11 @@ func (s *segmentChain) row(pos uint64, leaf [32]byte) {
 	case pos < s.next:
 		s.report(Fail(FailMissingRow, "the row at position %d comes after the one at %d", pos, s.next-1))
 		return
-	case pos-s.next > 1<<20:
-		s.report(Fail(FailMissingRow, "rows %d to %d are missing from the journal", s.next, pos-1))
-		s.leaves, s.holes, s.first, s.next = nil, nil, pos, pos
 	case pos > s.next:
 		s.report(Fail(FailMissingRow, "%s missing from the journal", span("row", s.next, pos-1)))
-		for ; s.next < pos; s.next++ {
-			s.leaves, s.holes = append(s.leaves, tlog.Hash{}), append(s.holes, true)
-		}
+		s.leaves, s.first, s.next = nil, pos, pos
 	}
-	s.leaves, s.holes = append(s.leaves, leaf), append(s.holes, leaf == [32]byte{})
+	s.leaves = append(s.leaves, leaf)
 	s.next++
 }
 
@@ -90,24 +86,26 @@ func (s *segmentChain) add(raw []byte) {
 	s.pending = append(s.pending, pendingSegment{seg.Number, s.end, hash, raw})
 }
 
-// takeRows compares the root of a segment with its rows.
+// takeRows compares the root of a segment with its rows, and lets go of them.
 func (s *segmentChain) takeRows(seg *Segment) {
-	if s.first < seg.First && s.next > s.first { // rows of a missing segment
-		n := min(seg.First-s.first, uint64(len(s.leaves)))
-		s.leaves, s.holes, s.first = s.leaves[n:], s.holes[n:], s.first+n
-	}
-	if s.first != seg.First || uint64(len(s.leaves)) < seg.Count {
+	s.drop(seg.First) // rows of a missing segment
+	switch {
+	case s.first != seg.First || uint64(len(s.leaves)) < seg.Count:
 		s.report(Fail(FailMissingRow, "rows of segment %d are missing from the journal: it holds positions %d to %d", seg.Number, seg.First, seg.First+seg.Count-1))
-		return
-	}
-	known := true
-	for _, h := range s.holes[:seg.Count] {
-		known = known && !h
-	}
-	if known && TreeRoot(s.leaves[:seg.Count]) != seg.Root {
+	case slices.Contains(s.leaves[:seg.Count], tlog.Hash{}): // told when it was read
+	case TreeRoot(s.leaves[:seg.Count]) != seg.Root:
 		s.report(Fail(FailRootOfSegment, "segment %d is not made of the rows at positions %d to %d: a row was altered or swapped", seg.Number, seg.First, seg.First+seg.Count-1))
 	}
-	s.leaves, s.holes, s.first = s.leaves[seg.Count:], s.holes[seg.Count:], s.first+seg.Count
+	s.drop(seg.First + seg.Count)
+}
+
+// drop lets go of the leaves before a position.
+func (s *segmentChain) drop(pos uint64) {
+	if pos <= s.first {
+		return
+	}
+	n := min(pos-s.first, uint64(len(s.leaves)))
+	s.leaves, s.first = s.leaves[n:], s.first+n
 }
 
 // covered returns the hashes of the segments an anchor says it covers, and the
