@@ -201,6 +201,7 @@ func (x *exchange) read(sh *shape, into any) error {
 		return &bonded.Error{Code: bonded.CodeInvalid, Field: "Content-Type", Message: "the body is not said to be JSON", Hint: "send Content-Type: application/json"}
 	}
 	if x.r.ContentLength > x.a.limits.MaxBody {
+		discard(x.r)
 		return tooLarge(x.a.limits.MaxBody)
 	}
 	x.body = buffer()
@@ -253,6 +254,6 @@ func (x *exchange) refuse(ctx context.Context, err error) error {
 	return x.a.service.Refuse(ctx, &x.call, x.e.route.Operation, err)
 }
 
-// discard takes what a caller still sends, up to a limit, so that it can read
-// why it was refused.
-func discard(r *http.Request) { _, _ = io.CopyN(io.Discard, r.Body, 256<<10) }
+// discard takes what a caller still sends, up to a limit, before it is told
+// that it was too much: who is cut off while writing often misses the answer.
+func discard(r *http.Request) { _, _ = io.CopyN(io.Discard, r.Body, 4<<20) }

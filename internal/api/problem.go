@@ -107,9 +107,6 @@ func (x *exchange) problem(e *bonded.Error, status int) {
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
 	_ = enc.Encode(p) // strings and integers always encode
-	if x.body == nil && x.r.Body != nil {
-		discard(x.r)
-	}
 	x.write(status, problemJSON, out.Bytes())
 }
 
