@@ -186,7 +186,7 @@ func (c *cell) newKeyring() {
 	c.driver = key
 	file, pub, err := keyholder.NewKeyring(c.t.Context(), keyholder.UnlockedDriver(c.copyKey()), "eu", c.suite.String(), time.Now())
 	must(c.t, err)
-	c.ring.file, c.khKey = file, pub.Key
+	c.ring.file, c.khKey, c.hpke = file, pub.Key, pub.HPKE
 }
 
 func (c *cell) copyKey() seal.Key {
