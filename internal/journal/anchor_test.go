@@ -62,8 +62,8 @@ func newLedger(t testing.TB) *testLedger {
 	l.policy = fmt.Sprintf("witness w1 %s %s\nquorum w1\n", w.VKey(), srv.URL)
 	l.Ledger, err = ledger.Open(t.Context(), ledger.Config{
 		Dir: filepath.Join(dir, "log"), Origin: origin, SignerKey: skey, Policy: []byte(l.policy), HTTPClient: srv.Client(),
-		CheckpointInterval: 100 * time.Millisecond, BatchAge: 10 * time.Millisecond, WitnessTimeout: 200 * time.Millisecond,
-		StartTimeout: 2 * time.Second, Deadline: 700 * time.Millisecond,
+		CheckpointInterval: 100 * time.Millisecond, BatchAge: 10 * time.Millisecond, WitnessTimeout: 2 * time.Second,
+		StartTimeout: 20 * time.Second, Deadline: 3 * time.Second,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,10 @@ import (
 	"bonded/verify"
 )
 
+// exportPage is how many rows are in memory at a time where all are gone
+// through; a row of a large batch can have 200 kB.
+const exportPage = 512
+
 // A Page is a part of the journal for export: rows, the segments that end in
 // them, and the anchors whose last segment ends in them.
 type Page struct {
@@ -61,7 +65,7 @@ func (j *Journal) Export(ctx context.Context, w io.Writer, progress func(rows, o
 	}
 	of := j.Head().Rows
 	for after := uint64(0); ; {
-		p, err := j.Page(ctx, after, MaxPage)
+		p, err := j.Page(ctx, after, exportPage)
 		if err != nil {
 			return fmt.Errorf("export journal: %w", err)
 		}

@@ -64,8 +64,12 @@ func (j *Journal) addRun(ctx context.Context, first, last uint64) error {
 	// 1. Read and sort.
 	var entries []entry
 	var size int64
+	step := uint64(1024)
+	if j.unindexed.Load() >= runBytes {
+		step = 32 // large batches
+	}
 	for after := first - 1; after < last; {
-		rows, err := j.Rows(ctx, after, int(min(last-after, 1024))) //nolint:gosec // at most 1024
+		rows, err := j.Rows(ctx, after, int(min(last-after, step))) //nolint:gosec // at most 1024
 		if err != nil {
 			return err
 		}

@@ -218,7 +218,7 @@ func (j *Journal) load(ctx context.Context) error {
 
 	// 2. The rows after it.
 	for {
-		rows, err := j.Rows(ctx, st.next-1, 4096)
+		rows, err := j.Rows(ctx, st.next-1, exportPage)
 		if err != nil {
 			return err
 		}

@@ -20,6 +20,11 @@ const (
 	DefaultReadConns = 4
 	DefaultMaxBatch  = 1024
 	DefaultCacheKiB  = 16 << 10
+
+	// MaxCheckAtOpen is the size in bytes up to which [Open] reads the whole
+	// file to check it, about a second for each 100 MiB. Larger ones are left to
+	// [DB.Check], beside the daily work.
+	MaxCheckAtOpen = 1 << 30
 )
 
 // A Config says which database to open and how. Only Path is needed.
@@ -59,8 +64,9 @@ type DB struct {
 }
 
 // Open opens or makes the database, checks that no other process has it open,
-// that its pages hold together and that each connection really writes ahead
-// (WAL) and flushes every commit (synchronous=FULL), and runs the migrations.
+// that its pages hold together (up to [MaxCheckAtOpen]) and that each
+// connection really writes ahead (WAL) and flushes every commit
+// (synchronous=FULL), and runs the migrations.
 //
 // Errors: [bonded.CodeConfig] if another process has the database or a
 // setting did not take; [bonded.CodeAltered] if the file is damaged or a
@@ -100,8 +106,10 @@ func Open(ctx context.Context, cfg Config) (_ *DB, err error) {
 	if db.conn, err = db.writes.Conn(ctx); err != nil {
 		return nil, openError(err)
 	}
-	if err := quickCheck(ctx, db.conn); err != nil {
-		return nil, err
+	if s, err := db.Sizes(); err != nil || s.Main <= MaxCheckAtOpen {
+		if err := quickCheck(ctx, db.conn); err != nil {
+			return nil, err
+		}
 	}
 
 	// 3. The readers'.
@@ -146,8 +154,16 @@ func (db *DB) openFile() error {
 	return f.Close()
 }
 
-// quickCheck asks SQLite whether its pages hold together; it reads the file
-// once.
+// Check reads the whole file and returns [bonded.CodeAltered] if its pages do
+// not hold together. It takes a reading connection for that long.
+func (db *DB) Check(ctx context.Context) error {
+	conn, err := db.read.Conn(ctx)
+	if err != nil {
+		return openError(err)
+	}
+	return errors.Join(quickCheck(ctx, conn), conn.Close())
+}
+
 func quickCheck(ctx context.Context, conn *sql.Conn) error {
 	var verdict string
 	if err := conn.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {

@@ -1,9 +1,11 @@
 package sqldb_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -194,6 +196,59 @@ func TestOpenRefusesSecondOwner(t *testing.T) {
 	db := open(t)
 	if _, err := sqldb.Open(t.Context(), sqldb.Config{Path: db.Path()}); bonded.CodeOf(err) != bonded.CodeConfig {
 		t.Fatal(err)
+	}
+}
+
+func TestDamagedFileIsRefused(t *testing.T) {
+	for name, damage := range map[string]func(b []byte) []byte{
+		"another file":     func([]byte) []byte { return bytes.Repeat([]byte("not a database"), 1000) },
+		"page overwritten": func(b []byte) []byte { copy(b[4096:], make([]byte, 4096)); return b },
+	} {
+		t.Run(name, func(t *testing.T) {
+			db := open(t)
+			if err := db.Check(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			b, err := os.ReadFile(db.Path())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(db.Path(), damage(b), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := sqldb.Open(t.Context(), sqldb.Config{Path: db.Path()}); bonded.CodeOf(err) != bonded.CodeAltered {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func TestCloseLeavesOneFileToCopy(t *testing.T) {
+	db := open(t)
+	if err := db.Update(t.Context(), func(_ context.Context, tx *sqldb.Tx) error {
+		_, err := tx.Exec("INSERT INTO things (name) VALUES ('x')")
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(db.Path() + "-wal"); !os.IsNotExist(err) {
+		t.Errorf("the write-ahead log is still there: %v", err)
+	}
+}
+
+func TestFileIsForItsOwnerOnly(t *testing.T) {
+	db := open(t)
+	for _, suffix := range []string{"", "-wal", "-shm", ".lock"} {
+		fi, err := os.Stat(db.Path() + suffix)
+		if err != nil || fi.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", suffix, fi.Mode(), err)
+		}
 	}
 }
 

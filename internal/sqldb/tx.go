@@ -31,10 +31,7 @@ func (tx *Tx) stmt(query string) (*sql.Stmt, error) {
 		return s, nil
 	}
 	if len(tx.stmts) >= maxStmts {
-		for q, s := range tx.stmts {
-			_ = s.Close() // of a statement not in use
-			delete(tx.stmts, q)
-		}
+		tx.closeStmts()
 	}
 	s, err := tx.conn.PrepareContext(background, query)
 	if err != nil {
@@ -42,6 +39,15 @@ func (tx *Tx) stmt(query string) (*sql.Stmt, error) {
 	}
 	tx.stmts[query] = s
 	return s, nil
+}
+
+// closeStmts closes the statements kept. A connection with an open one does not
+// close, and then leaves its write-ahead log behind.
+func (tx *Tx) closeStmts() {
+	for q, s := range tx.stmts {
+		_ = s.Close() // of a statement not in use
+		delete(tx.stmts, q)
+	}
 }
 
 // note remembers errors after which SQLite may have undone the whole

@@ -29,6 +29,7 @@ func (db *DB) Stats() Stats {
 // ended; nothing waits for company on purpose.
 func (db *DB) run(tx *Tx) {
 	defer close(db.stopped)
+	defer tx.closeStmts()
 	for {
 		select {
 		case <-db.wake:
