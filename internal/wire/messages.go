@@ -127,7 +127,9 @@ func DecodeDestroy(b []byte) (*Destroy, error) {
 	d.Ref.Incarnation = r.Uint()
 	e := decodeEntry(r)
 	d.Receipt = append([]byte(nil), r.Bytes(1<<20)...)
-	if len(e.Items) != 1 || e.Operation != verify.OpErase {
+	if len(e.Items) != 1 || e.Operation != verify.OpErase || e.Collection != "" || e.Basis != "" || e.Policy != ([32]byte{}) {
+		r.Fail()
+	} else if it := &e.Items[0]; it.Create || !it.Record.IsZero() || len(it.Fields) != 0 || len(it.Index) != 0 {
 		r.Fail()
 	}
 	if err := r.Done(); err != nil {
