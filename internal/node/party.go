@@ -68,8 +68,8 @@ func (f *directoryFile) get() (*verify.Directory, []byte, error) {
 // authority returns a pin's view of one PEM of the directory.
 func (f *directoryFile) authority(pem func(*verify.Directory) string) func() []byte {
 	return func() []byte {
-		d, _, err := f.get()
-		if d == nil || err != nil && d == nil {
+		d, _, _ := f.get() // after an error the one before stays in force
+		if d == nil {
 			return nil
 		}
 		return []byte(pem(d))
