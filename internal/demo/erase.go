@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -108,6 +109,7 @@ func (s *story) putBack(ctx context.Context, cell bonded.CellID, p party, backup
 // refusal waits until the cell says restored_old, in an answer or in the last
 // words of a process that ended over it.
 func (s *story) refusal(ctx context.Context, p party) (string, error) {
+	said := ""
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
 		select {
 		case <-p.process.Done():
@@ -119,15 +121,33 @@ func (s *story) refusal(ctx context.Context, p party) (string, error) {
 			return "", ctx.Err()
 		case <-time.After(100 * time.Millisecond):
 		}
-		err := s.readShred(ctx)
-		switch code := bonded.CodeOf(err); {
-		case err == nil:
+		if s.readShred(ctx) == nil {
 			return "", bonded.Errorf(bonded.CodeAltered, "the erased person was read")
-		case code == bonded.CodeRestored:
-			return string(bonded.CodeRestored), nil
+		}
+		if said = s.readiness(ctx); strings.Contains(said, string(bonded.CodeRestored)) {
+			return string(bonded.CodeRestored) + ", and opens nothing", nil
 		}
 	}
-	return "", bonded.Errorf(bonded.CodeInternal, "no refusal came: %s", p.process.LastLines(3))
+	return "", bonded.Errorf(bonded.CodeInternal, "no refusal came: %s\n%s", said, p.process.LastLines(3))
+}
+
+// readiness returns what the cell says when asked whether it would open.
+func (s *story) readiness(ctx context.Context) string {
+	c, _ := s.d.Directory.Cell(s.d.Directory.Default)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.API+"/readyz", nil)
+	if err != nil {
+		return err.Error()
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err.Error()
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(res.Body, 4<<10))
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
 }
 
 // whileStopped does something while the parties' processes are ended.

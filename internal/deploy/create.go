@@ -91,7 +91,7 @@ func (l Layout) createWitnesses(p *Plan, now time.Time) (policyText, caPEM strin
 		names = append(names, short)
 		caPEM += string(ca)
 	}
-	lines = append(lines, fmt.Sprintf("group all 2 %s", strings.Join(names, " ")), "quorum all", "")
+	lines = append(lines, fmt.Sprintf("group majority 2 %s", strings.Join(names, " ")), "quorum majority", "")
 	return strings.Join(lines, "\n"), caPEM, nil
 }
 

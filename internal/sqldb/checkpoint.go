@@ -11,6 +11,10 @@ import (
 // the write-ahead log.
 const checkpointBytes = 8 << 20
 
+// largeLog is the size in bytes from which the writer waits a moment for
+// readers, so that the log can begin again at its start.
+const largeLog = 64 << 20
+
 // A checkpointer moves the write-ahead log into the database file. SQLite by
 // itself does this inside some unlucky commit, which then takes many times as
 // long. Here most of the work is done beside the commits by a connection of
@@ -73,7 +77,7 @@ func (c *checkpointer) once(row *sql.Row) error {
 func (c *checkpointer) after(tx *Tx) {
 	select {
 	case <-c.ready:
-		_ = c.once(tx.conn.QueryRowContext(background, "PRAGMA wal_checkpoint(PASSIVE)")) // logged, and tried again
+		c.finish(tx)
 	default:
 	}
 	if tx.weight < checkpointBytes {
@@ -84,6 +88,20 @@ func (c *checkpointer) after(tx *Tx) {
 	case c.ask <- struct{}{}:
 	default:
 	}
+}
+
+// finish does the rest of a checkpoint on the writer's connection. The log can
+// only begin again when no reader needs it; without waiting that is a matter of
+// luck, so a large one is waited for, but not long: an export can read for
+// minutes. Failures are logged, and tried again the next time.
+func (c *checkpointer) finish(tx *Tx) {
+	if s, err := c.db.Sizes(); err != nil || s.WAL < largeLog {
+		_ = c.once(tx.conn.QueryRowContext(background, "PRAGMA wal_checkpoint(PASSIVE)")) // as said
+		return
+	}
+	_ = tx.Script("PRAGMA busy_timeout = 20")
+	_ = c.once(tx.conn.QueryRowContext(background, "PRAGMA wal_checkpoint(RESTART)")) // as said
+	_ = tx.Script("PRAGMA busy_timeout = 5000")
 }
 
 func (c *checkpointer) close() error {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"bonded"
 )
@@ -51,6 +52,9 @@ type DB struct {
 	fatal    atomic.Pointer[error]
 	fatalCh  chan error
 	stats    counters
+
+	failing       int // failed commits in a row; of the writer goroutine
+	failureLogged time.Time
 
 	mu     sync.Mutex
 	queue  []*Job

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime"
 	"sync/atomic"
+	"time"
 
 	"bonded"
 )
@@ -91,10 +92,14 @@ func (db *DB) commit(tx *Tx, jobs []*Job) {
 		if _, ok := errors.AsType[*bonded.Error](err); !ok {
 			err = notWritable(err)
 		}
-		db.log.Error("a commit failed; all its jobs are refused", slog.Int("jobs", len(jobs)), slog.Any("err", err))
+		db.logFailure(len(jobs), err)
 	} else {
 		db.stats.commits.Add(1)
 		db.stats.jobs.Add(uint64(len(jobs)))
+		if db.failing > 0 {
+			db.log.Info("commits succeed again", slog.Int("failed", db.failing))
+			db.failing = 0
+		}
 	}
 	if hook != nil {
 		hook.AfterCommit(jobs, err)
@@ -104,6 +109,16 @@ func (db *DB) commit(tx *Tx, jobs []*Job) {
 			j.final = j.err
 		}
 		close(j.done)
+	}
+}
+
+// logFailure logs the first failure of a row of them and then one a second: a
+// full disk is not helped by a log of every caller.
+func (db *DB) logFailure(jobs int, err error) {
+	db.failing++
+	if now := time.Now(); db.failing == 1 || now.Sub(db.failureLogged) >= time.Second {
+		db.failureLogged = now
+		db.log.Error("a commit failed; all its jobs are refused", slog.Int("jobs", jobs), slog.Int("failed", db.failing), slog.Any("err", err))
 	}
 }
 

@@ -342,6 +342,7 @@ func (c *cell) open() {
 		cancel()
 		wg.Wait()
 		c.v.Close()
+		c.store.Close()
 		_ = c.db.Close()
 	})
 }

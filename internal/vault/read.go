@@ -147,71 +147,91 @@ func (v *Vault) openTargets(ctx context.Context, call *Call, op verify.Operation
 // find resolves what the targets name to records. It returns an error only
 // for a single target; those of a batch fail alone.
 func (v *Vault) find(ctx context.Context, c *Collection, targets []target) error {
+	// 1. What is named.
+	keys := make([]Key, 0, len(targets))
 	for i := range targets {
 		t := &targets[i]
 		t.place = -1
-		if t.err = v.findOne(ctx, c, t); t.err != nil && len(targets) == 1 {
-			return t.err
+		var key Key
+		if key, t.err = v.resolve(ctx, c, t); t.err == nil {
+			keys = append(keys, key)
 		}
+	}
+	// 2. The records.
+	var loaded []Loaded
+	if len(keys) == 1 {
+		r, err := v.store.Record(ctx, c.ID, keys[0].Subject, keys[0].Record)
+		loaded = []Loaded{{r, err}}
+	} else if len(keys) > 1 {
+		loaded = v.store.Lookup(ctx, keys)
+	}
+	// 3. Unless its time is over or its person is going.
+	k := 0
+	for i := range targets {
+		t := &targets[i]
+		if t.err != nil {
+			continue
+		}
+		l := &loaded[k]
+		switch {
+		case l.Err != nil:
+			t.err = l.Err
+		case l.Record == nil:
+			t.err = v.absent(ctx, keys[k].Subject, t.at+"subject")
+		default:
+			t.err = v.accept(c, t, l.Record)
+		}
+		k++
+	}
+	if len(targets) == 1 {
+		return targets[0].err
 	}
 	return nil
 }
 
-func (v *Vault) findOne(ctx context.Context, c *Collection, t *target) error {
-	// 1. A token names one field of one record.
-	var subject, record bonded.ID
+// resolve returns what a target names: a token, or a person with or without a
+// record; and takes its fields.
+func (v *Vault) resolve(ctx context.Context, c *Collection, t *target) (Key, error) {
+	key := Key{Collection: c.ID}
 	names := t.item.Fields
 	switch {
 	case t.item.Token != nil:
 		if t.item.Subject != nil || t.item.Record != nil {
-			return &bonded.Error{Code: bonded.CodeInvalid, Field: t.at + "token", Message: "a token stands alone: no subject or record beside it"}
+			return key, &bonded.Error{Code: bonded.CodeInvalid, Field: t.at + "token", Message: "a token stands alone: no subject or record beside it"}
 		}
 		if err := v.sameCell(t.item.Token.Cell, t.at+"token"); err != nil {
-			return err
+			return key, err
 		}
 		row, err := v.store.Token(ctx, t.item.Token.ID)
 		if err != nil {
-			return err
+			return key, err
 		}
 		if row == nil || row.Collection != c.ID {
-			return withheld(t.at + "token")
+			return key, withheld(t.at + "token")
 		}
 		f := c.field(row.Field)
 		if f == nil || len(names) > 1 || len(names) == 1 && names[0] != f.Name {
-			return withheld(t.at + "token")
+			return key, withheld(t.at + "token")
 		}
-		subject, record, names, t.chosen = row.Subject, row.Record, []string{f.Name}, true
+		key.Subject, key.Record, names, t.chosen = row.Subject, row.Record, []string{f.Name}, true
 	case t.item.Subject == nil:
-		return &bonded.Error{Code: bonded.CodeInvalid, Field: t.at + "subject", Message: "neither a subject nor a token named"}
+		return key, &bonded.Error{Code: bonded.CodeInvalid, Field: t.at + "subject", Message: "neither a subject nor a token named"}
 	default:
 		if err := v.sameCell(t.item.Subject.Cell, t.at+"subject"); err != nil {
-			return err
+			return key, err
 		}
-		subject = t.item.Subject.ID
+		key.Subject = t.item.Subject.ID
 		if t.item.Record != nil {
 			if err := v.sameCell(t.item.Record.Cell, t.at+"record"); err != nil {
-				return err
+				return key, err
 			}
-			record = t.item.Record.ID
+			key.Record = t.item.Record.ID
 		}
-		t.chosen = record.IsZero()
+		t.chosen = key.Record.IsZero()
 	}
-
-	// 2. Its fields.
 	var err error
-	if t.fields, err = fieldsOf(c, names, t.at+"fields"); err != nil {
-		return err
-	}
-
-	// 3. The record, unless its time is over or its person is going.
-	r, err := v.store.Record(ctx, c.ID, subject, record)
-	if err != nil {
-		return err
-	}
-	if r == nil {
-		return v.absent(ctx, subject, t.at+"subject")
-	}
-	return v.accept(c, t, r)
+	t.fields, err = fieldsOf(c, names, t.at+"fields")
+	return key, err
 }
 
 // accept takes the record of a target.

@@ -55,6 +55,18 @@ type Place struct {
 	Record  bonded.ID
 }
 
+// A Key names a record to look up.
+type Key struct {
+	Collection      uint16
+	Subject, Record bonded.ID // zero record: the newest
+}
+
+// A Loaded record, nil if it is not there, or why it could not be read.
+type Loaded struct {
+	Record *Record
+	Err    error
+}
+
 // A Condition is one equality of a search.
 type Condition struct {
 	Field uint16
@@ -114,6 +126,7 @@ type SchemaVersion struct {
 // without an error.
 type Store interface {
 	Record(ctx context.Context, collection uint16, subject, record bonded.ID) (*Record, error) // zero record: the newest
+	Lookup(ctx context.Context, keys []Key) []Loaded                                           // as Record, many at once, in the order of keys
 	Records(ctx context.Context, subject bonded.ID) ([]*Record, error)                         // of one person, in all collections, at most MaxRecords
 	Page(ctx context.Context, collection uint16, after uint64, limit int) ([]*Record, error)
 	Due(ctx context.Context, now int64, limit int) ([]*Record, error)

@@ -13,7 +13,9 @@ import (
 
 // statements are the prepared statements of the hot reads.
 type statements struct {
-	record, newest, records, subject, token, replay *sql.Stmt
+	newest, records, subject, token, replay *sql.Stmt
+
+	lookup map[int]*sql.Stmt // by number of keys
 }
 
 const recordColumns = `
@@ -24,7 +26,6 @@ const recordColumns = `
 
 func (s *statements) prepare(ctx context.Context, db *sql.DB) error {
 	for dst, text := range map[**sql.Stmt]string{
-		&s.record:  recordColumns + `WHERE r.subject = ? AND r.id = ? AND r.n BETWEEN ? AND ?`,
 		&s.newest:  recordColumns + `WHERE r.subject = ? AND r.n BETWEEN ? AND ? ORDER BY r.n DESC LIMIT 1`,
 		&s.records: recordColumns + `WHERE r.subject = ? ORDER BY r.n LIMIT 4001`,
 		&s.subject: `SELECT id, state, created, rule FROM subject WHERE id = ?`,
@@ -36,6 +37,14 @@ func (s *statements) prepare(ctx context.Context, db *sql.DB) error {
 			return fmt.Errorf("prepare: %w", err)
 		}
 		*dst = st
+	}
+	s.lookup = make(map[int]*sql.Stmt)
+	for n := 1; n <= loadBatch; n *= 2 {
+		st, err := db.PrepareContext(ctx, lookupText(n)) //nolint:sqlclosecheck // kept as long as the database
+		if err != nil {
+			return fmt.Errorf("prepare look-up: %w", err)
+		}
+		s.lookup[n] = st
 	}
 	return nil
 }
@@ -71,19 +80,6 @@ func one[T any](v *T, err error, what string) (*T, error) {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
 	return v, nil
-}
-
-// Record implements [vault.Store].
-func (s *Store) Record(ctx context.Context, collection uint16, subject, record bonded.ID) (*vault.Record, error) {
-	first, last := collectionRange(collection)
-	var r *vault.Record
-	var err error
-	if record.IsZero() {
-		r, err = scanRecord(s.read.newest.QueryRowContext(ctx, subject[:], first, last))
-	} else {
-		r, err = scanRecord(s.read.record.QueryRowContext(ctx, subject[:], record[:], first, last))
-	}
-	return one(r, err, "read record")
 }
 
 // Records implements [vault.Store].

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"sync"
+	"sync/atomic"
 
 	"bonded"
 	"bonded/internal/journal"
@@ -24,6 +25,11 @@ type Store struct {
 	db      *sqldb.DB
 	journal *journal.Journal
 	read    statements
+
+	loads   chan *load
+	loading atomic.Int32
+	closed  chan struct{}
+	close   func()
 
 	mu      sync.Mutex
 	tallies map[uint16]tally  // by collection; 0 for the whole cell
@@ -42,15 +48,23 @@ func Open(ctx context.Context, db *sqldb.DB, j *journal.Journal) (*Store, error)
 	if err := db.Migrate(ctx, "vault", files); err != nil {
 		return nil, fmt.Errorf("open vault store: %w", err)
 	}
-	s := &Store{db: db, journal: j, tallies: make(map[uint16]tally), next: make(map[uint16]uint64)}
+	s := &Store{db: db, journal: j, tallies: make(map[uint16]tally), next: make(map[uint16]uint64), loads: make(chan *load, 1024), closed: make(chan struct{})}
+	s.close = sync.OnceFunc(func() { close(s.closed) })
 	if err := s.read.prepare(ctx, db.Read()); err != nil {
 		return nil, fmt.Errorf("open vault store: %w", err)
 	}
 	if err := s.count(ctx); err != nil {
 		return nil, fmt.Errorf("open vault store: %w", err)
 	}
+	for range loaders {
+		go s.loader()
+	}
 	return s, nil
 }
+
+// Close ends what the store runs in the background. The database stays open:
+// it belongs to the caller, who closes it after the last call has ended.
+func (s *Store) Close() { s.close() }
 
 // The number of a record: its collection in the upper bits, its place among
 // the records ever made in the lower.
