@@ -91,8 +91,7 @@ func (s *story) wrongPlace(ctx context.Context) error {
 
 // problem returns the coded error in err's chain.
 func problem(err error) *bonded.Error {
-	var e *bonded.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*bonded.Error](err); ok {
 		return e
 	}
 	return &bonded.Error{Code: bonded.CodeInternal}

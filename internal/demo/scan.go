@@ -3,6 +3,7 @@ package demo
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -57,8 +58,8 @@ func spellings(v string) []string {
 	}
 	var le, be []byte
 	for _, u := range utf16.Encode([]rune(v)) {
-		le = append(le, byte(u), byte(u>>8))
-		be = append(be, byte(u>>8), byte(u))
+		le = binary.LittleEndian.AppendUint16(le, u)
+		be = binary.BigEndian.AppendUint16(be, u)
 	}
 	for _, w := range [][]byte{le, be} {
 		if len(w) >= window {
