@@ -62,7 +62,7 @@ func (b *bench) startCell(ctx context.Context) error {
 		return err
 	}
 	p.Cells = p.Cells[1:] // eu alone
-	p.Budget = 1 << 31
+	p.Budget = 20_000_000
 	if p.Bin, err = filepath.Abs(b.o.bin); err != nil {
 		return err
 	}
