@@ -359,7 +359,7 @@ func TestKilledKeyholderKeepsEveryAcknowledgedRelease(t *testing.T) {
 	var head verify.Head
 	for round := range rounds {
 		p := s.serve("--passphrase-file", s.pass)
-		line, _ := s.dial(p)
+		line, conn := s.dial(p)
 		h, err := line.Hello(t.Context(), &wire.Hello{Cell: "eu", Node: 1, Head: head})
 		if err != nil {
 			t.Fatalf("round %d: Hello with the last head seen: %v", round, err)
@@ -383,9 +383,18 @@ func TestKilledKeyholderKeepsEveryAcknowledgedRelease(t *testing.T) {
 						seq++
 						u.Entries = append(u.Entries, createEntry(seq))
 					}
-					res, err := line.Unlock(ctx, u)
+					wait, err := conn.Begin(ctx, byte(wire.MsgUnlock), wire.EncodeUnlock(u))
 					order.Unlock()
 					if err != nil {
+						return
+					}
+					b, err := wait()
+					if err != nil {
+						return
+					}
+					res, err := wire.DecodeUnlockResult(b)
+					if err != nil {
+						t.Error(err)
 						return
 					}
 					mu.Lock()
@@ -404,8 +413,7 @@ func TestKilledKeyholderKeepsEveryAcknowledgedRelease(t *testing.T) {
 				}
 			})
 		}
-		timer := time.NewTimer(time.Duration(20+mathrand.IntN(120)) * time.Millisecond)
-		<-timer.C
+		<-time.After(time.Duration(20+mathrand.IntN(120)) * time.Millisecond)
 		p.kill()
 		cancel()
 		wg.Wait()

@@ -11,6 +11,7 @@ import (
 
 	"bonded"
 	"bonded/internal/policy"
+	"bonded/internal/seal"
 	"bonded/verify"
 )
 
@@ -37,7 +38,7 @@ type Limits struct {
 	UndoWindow     time.Duration // least age of the witnessed erasure entry before a key is destroyed
 	DestroyPerHour uint32        // destructions an hour, whatever grants say
 	OldCellKey     time.Duration // how long an old cell key lives after a rotation; at most MaxOldCellKey
-	RotateAfter    time.Duration // when an erasure makes the cell key rotate by itself
+	RotateAfter    time.Duration // how long after an erasure the cell key rotates by itself; 0 means at once
 	CachedKeys     int           // wrapped subject keys held in memory; 0 means 100,000
 
 	// Ceilings on grants; a set with one beyond them is not installed.
@@ -115,6 +116,9 @@ type Keyholder struct {
 	stopped sync.WaitGroup
 }
 
+// selfTest runs the known-answer tests once a process.
+var selfTest = sync.OnceValue(seal.SelfTest)
+
 // New returns a sealed keyholder. It starts goroutines that [Keyholder.Close]
 // ends.
 func New(cfg Config) (*Keyholder, error) {
@@ -135,6 +139,9 @@ func New(cfg Config) (*Keyholder, error) {
 		return nil, bad("old_cell_key", "rotate_after and old_cell_key together are at most 720h: an erased person is out of every backup after that")
 	case l.MaxBudget == 0 || l.DestroyPerHour == 0 || l.MaxValidity <= 0:
 		return nil, bad("ceilings", "missing")
+	}
+	if err := selfTest(); err != nil {
+		return nil, fmt.Errorf("known answers: %w", err)
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -246,7 +253,7 @@ func (k *Keyholder) Unseal(ctx context.Context) error {
 		return fmt.Errorf("unseal: %w", err)
 	}
 	// 3. An entry of its own, so that restarts show.
-	k.sealed = false
+	k.sealed, k.broken = false, nil
 	k.fresh.start = k.now()
 	row := k.newRow(verify.BookStart)
 	row.Detail = "unsealed"

@@ -105,7 +105,7 @@ func (k *Keyholder) Housekeep(ctx context.Context) error {
 		return err
 	}
 	k.mu.Lock()
-	due := !k.sealed && k.state.firstTomb != 0 && k.now().UnixMilli()-k.state.firstTomb >= k.cfg.Limits.RotateAfter.Milliseconds() && k.cfg.Limits.RotateAfter > 0
+	due := !k.sealed && k.state.firstTomb != 0 && k.now().UnixMilli()-k.state.firstTomb >= k.cfg.Limits.RotateAfter.Milliseconds()
 	k.mu.Unlock()
 	if due {
 		return k.Rotate(ctx)

@@ -107,7 +107,8 @@ func Serve(ctx context.Context, dir string, o ServeOptions) error {
 	if d.k.Sealed() {
 		state = "sealed"
 	}
-	o.Log.LogAttrs(ctx, slog.LevelInfo, fmt.Sprintf("keyholder of cell %s listening on %s, %s", d.conf.Cell, line.Addr(), state))
+	ready := fmt.Sprintf("keyholder of cell %s listening on %s, %s", d.conf.Cell, line.Addr(), state)
+	o.Log.LogAttrs(ctx, slog.LevelInfo, ready) //nolint:sloglint // the one line that people and scripts wait for
 	return d.run(ctx, line, local, store.Fatal(), o.Reload)
 }
 

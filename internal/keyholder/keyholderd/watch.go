@@ -146,10 +146,10 @@ func (w *watched) report(ctx context.Context, what string, err error) {
 	}
 	w.failed[what] = text
 	if err != nil {
-		w.d.log.LogAttrs(ctx, slog.LevelError, what, slog.Any("error", err))
+		w.d.log.LogAttrs(ctx, slog.LevelError, "a changed file is not taken up", slog.String("task", what), slog.Any("error", err))
 		return
 	}
-	w.d.log.LogAttrs(ctx, slog.LevelInfo, what+": done")
+	w.d.log.LogAttrs(ctx, slog.LevelInfo, "the changed file is taken up now", slog.String("task", what))
 }
 
 // watch looks for changes until ctx ends.
