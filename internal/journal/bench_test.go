@@ -76,3 +76,18 @@ func BenchmarkSeal(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/4096, "µs/row")
 }
+
+// BenchmarkHistory looks for a person in 30,000 rows that no run covers yet.
+func BenchmarkHistory(b *testing.B) {
+	j, _ := newJournal(b)
+	who := readRow()
+	enter(b, j, who)
+	for range 30_000 / 250 {
+		enter(b, j, make1(250)...)
+	}
+	for b.Loop() {
+		if rows, err := j.History(b.Context(), who.Items[0].Subject, 0, 100); err != nil || len(rows) != 1 {
+			b.Fatal(len(rows), err)
+		}
+	}
+}

@@ -19,7 +19,7 @@ import (
 // four kilobytes for twelve bytes. A search looks into each run; what no run
 // covers yet is looked through.
 const (
-	runRows  = 1 << 15  // rows of a run, unless
+	runRows  = 1 << 14  // rows of a run, unless
 	runBytes = 16 << 20 // the rows not covered yet are large
 
 	entrySize     = 12
