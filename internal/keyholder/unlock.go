@@ -137,6 +137,9 @@ func (k *Keyholder) unlockRow(u *wire.Unlock, e *wire.Entry, r ruling) *verify.B
 	row := k.newRow(verify.BookUnlock)
 	row.Row = verify.RowRef{Node: u.Node, Incarnation: u.Incarnation, Seq: e.Seq}
 	row.RowLeaf, row.Operation = e.Leaf, e.Operation
+	if _, err := verify.ParseOperation(e.Operation.String()); err != nil {
+		row.Operation = verify.OpNone // the book holds only rows that can be read again
+	}
 	row.Principal, row.Assurance, row.Resolved = e.Auth.Principal, e.Auth.Assurance, e.Auth.Resolved
 	row.Collection, row.Purpose, row.Reason, row.Basis = e.Collection, e.Purpose, e.Reason, e.Basis
 	row.Digest, row.Policy = r.digest, k.trust.digest

@@ -81,6 +81,9 @@ func TestRefusalsAreBookedAndReleaseNothing(t *testing.T) {
 			e.Auth.Assurance, e.Auth.Principal, e.Purpose = verify.AssuranceJob, "jobs", "maintenance"
 			e.Items[0].Fields = e.Items[0].Fields[:1]
 		}, bonded.CodeForbidden, "keyholder.scope"},
+		"odd words": {func(e *wire.Entry) {
+			e.Operation, e.Collection, e.Purpose = 0, "Ünknown collection", "no purpose"
+		}, bonded.CodeInvalid, "keyholder.form"},
 		"no items":        {func(e *wire.Entry) { e.Items = nil }, bonded.CodeInvalid, "keyholder.form"},
 		"read of nothing": {func(e *wire.Entry) { e.Items = []wire.Item{p.read()} }, bonded.CodeInvalid, "keyholder.form"},
 		"search in a read": {func(e *wire.Entry) {
@@ -108,6 +111,7 @@ func TestRefusalsAreBookedAndReleaseNothing(t *testing.T) {
 	if st := w.status(); st.Refused == 0 {
 		t.Error("refusals are not counted")
 	}
+	w.restart() // every row can be read again
 }
 
 func TestGrantEndsByItself(t *testing.T) {
