@@ -182,7 +182,11 @@ func (v *Vault) exportCollection(ctx context.Context, call *Call, c *Collection,
 	if asserted.Assurance == verify.AssuranceProven {
 		asserted.Assurance, asserted.Proof = verify.AssuranceVault, nil
 	}
-	a, err := v.openTargets(ctx, &asserted, verify.OpExport, c, targets)
+	d, err := v.decide(&asserted, verify.OpExport, c, fieldsUnion(targets))
+	if err != nil {
+		return "", v.refused(&asserted, verify.OpExport, c.Name, v.namedItems(targets), err)
+	}
+	a, err := v.openTargets(ctx, &asserted, verify.OpExport, c, d, targets)
 	call.Promise = asserted.Promise
 	if err != nil {
 		return "", err

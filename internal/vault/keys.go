@@ -15,7 +15,7 @@ import (
 type KeyService interface {
 	// Unlock sends a batch and returns once it has its place in the stream:
 	// the keyholder sees batches in the order of these calls. The function
-	// returned waits for the answer; call it exactly once.
+	// returned waits for the answer, until ctx ends; call it exactly once.
 	Unlock(ctx context.Context, u *wire.Unlock) (wait func() (*wire.UnlockResult, error), err error)
 
 	Hello(ctx context.Context, h *wire.Hello) (*wire.Hello, error)

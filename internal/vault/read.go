@@ -96,26 +96,33 @@ type target struct {
 // open is the main path of reading. It returns an error if nothing could be
 // opened at all; what went wrong with one target is in it.
 func (v *Vault) open(ctx context.Context, call *Call, op verify.Operation, collection string, targets []target) (*ask, error) {
-	// 1. Check: is everything that is named there to be named?
+	// 1. Check what is named, without looking whether it is there.
 	c, err := v.collection(call, collection)
 	if err != nil {
 		return nil, v.refused(call, op, collection, nil, err)
 	}
-	if err := v.find(ctx, c, targets); err != nil {
-		return nil, v.refused(call, op, collection, v.namedItems(targets), err)
+	keys := v.resolveAll(ctx, c, targets)
+	if len(keys) == 0 {
+		return nil, v.refused(call, op, c.Name, v.namedItems(targets), targets[0].err)
 	}
 
-	return v.openTargets(ctx, call, op, c, targets)
-}
-
-// openTargets opens what was found.
-func (v *Vault) openTargets(ctx context.Context, call *Call, op verify.Operation, c *Collection, targets []target) (*ask, error) {
-	// 2. Decide.
+	// 2. Decide, and only then look.
 	d, err := v.decide(call, op, c, fieldsUnion(targets))
 	if err == nil {
-		err = v.checkBasis(ctx, call, c, subjectsOf(targets), fieldsUnion(targets))
+		v.load(ctx, c, keys, targets)
+		if len(targets) == 1 {
+			err = targets[0].err
+		}
 	}
 	if err != nil {
+		return nil, v.refused(call, op, c.Name, v.namedItems(targets), err)
+	}
+	return v.openTargets(ctx, call, op, c, d, targets)
+}
+
+// openTargets opens what was found and decided.
+func (v *Vault) openTargets(ctx context.Context, call *Call, op verify.Operation, c *Collection, d decided, targets []target) (*ask, error) {
+	if err := v.checkBasis(ctx, call, c, subjectsOf(targets), fieldsUnion(targets)); err != nil {
 		return nil, v.refused(call, op, c.Name, v.namedItems(targets), err)
 	}
 
@@ -144,10 +151,8 @@ func (v *Vault) openTargets(ctx context.Context, call *Call, op verify.Operation
 	return a, v.enterFailed(a, targets)
 }
 
-// find resolves what the targets name to records. It returns an error only
-// for a single target; those of a batch fail alone.
-func (v *Vault) find(ctx context.Context, c *Collection, targets []target) error {
-	// 1. What is named.
+// resolveAll returns the keys of the targets that name something, in order.
+func (v *Vault) resolveAll(ctx context.Context, c *Collection, targets []target) []Key {
 	keys := make([]Key, 0, len(targets))
 	for i := range targets {
 		t := &targets[i]
@@ -157,15 +162,19 @@ func (v *Vault) find(ctx context.Context, c *Collection, targets []target) error
 			keys = append(keys, key)
 		}
 	}
-	// 2. The records.
+	return keys
+}
+
+// load looks the records of the targets up. A record whose time is over or
+// whose person is going is not there.
+func (v *Vault) load(ctx context.Context, c *Collection, keys []Key, targets []target) {
 	var loaded []Loaded
 	if len(keys) == 1 {
 		r, err := v.store.Record(ctx, c.ID, keys[0].Subject, keys[0].Record)
 		loaded = []Loaded{{r, err}}
-	} else if len(keys) > 1 {
+	} else {
 		loaded = v.store.Lookup(ctx, keys)
 	}
-	// 3. Unless its time is over or its person is going.
 	k := 0
 	for i := range targets {
 		t := &targets[i]
@@ -183,10 +192,6 @@ func (v *Vault) find(ctx context.Context, c *Collection, targets []target) error
 		}
 		k++
 	}
-	if len(targets) == 1 {
-		return targets[0].err
-	}
-	return nil
 }
 
 // resolve returns what a target names: a token, or a person with or without a

@@ -25,6 +25,9 @@ func (v *Vault) Put(ctx context.Context, call *Call, q *apitype.PutRequest) (*ap
 		op = verify.OpCreate
 	}
 	w := []*putting{{item: &q.PutItem, key: call.Idempotency, hash: call.BodyHash}}
+	if w[0].key == "" && q.Key != "" {
+		w[0].key, w[0].hash = q.Key, itemHash(q.Collection, &q.PutItem)
+	}
 	if err := v.put(ctx, call, op, q.Collection, w); err != nil {
 		return nil, err
 	}
@@ -97,35 +100,41 @@ func (v *Vault) put(ctx context.Context, call *Call, op verify.Operation, collec
 	if err != nil {
 		return v.refused(call, op, collection, nil, err)
 	}
-	open := 0
 	for _, w := range ws {
 		w.place = -1
-		if w.err = v.checkPut(ctx, call, c, w); w.err != nil && !w.batch {
+		if w.err = v.checkForm(ctx, call, c, w); w.err != nil && !w.batch {
 			return v.refused(call, op, collection, v.putItem(w), w.err)
 		}
-		if w.err == nil && w.result == nil {
-			open++
-		}
 	}
-	if open == 0 && !slices.ContainsFunc(ws, func(w *putting) bool { return w.err != nil }) {
+	if !slices.ContainsFunc(ws, func(w *putting) bool { return w.err != nil || w.result == nil }) {
 		return nil // all of it was done before: the stored answers stand
 	}
 
-	// 2. Decide.
+	// 2. Decide, and only then look who is there.
 	d, err := v.decide(call, op, c, writtenFields(ws))
-	if err == nil {
-		err = v.checkBasis(ctx, call, c, changedSubjects(ws), writtenFields(ws))
-	}
 	if err != nil {
-		return v.refused(call, op, collection, nil, err)
+		return v.refused(call, op, collection, putItems(v, ws), err)
 	}
-	if open == 0 {
-		return v.refusedItems(call, op, c, ws, d)
+	open := false
+	for _, w := range ws {
+		if w.err != nil || w.result != nil {
+			continue
+		}
+		if w.err = v.checkPlace(ctx, c, w); w.err != nil && !w.batch {
+			return v.refused(call, op, collection, v.putItem(w), w.err)
+		}
+		open = open || w.err == nil
+	}
+	if err := v.checkBasis(ctx, call, c, changedSubjects(ws), writtenFields(ws)); err != nil {
+		return v.refused(call, op, collection, putItems(v, ws), err)
+	}
+	if !open {
+		return v.refusedItems(call, op, c, ws)
 	}
 
 	// 3. Unlock: fresh keys under a version the keyholder chooses.
 	a := v.newAsk(call, op, c, d)
-	v.fillPut(a, c, ws)
+	v.fillPut(a, ws)
 	if a.unlocks() {
 		if err := v.submit(ctx, v.writes, a); err != nil {
 			return err
@@ -146,7 +155,7 @@ func (v *Vault) put(ctx context.Context, call *Call, op verify.Operation, collec
 	}
 
 	// 5. Data and row in one commit.
-	return v.commitPut(a, c, ws)
+	return v.commitPut(a, ws)
 }
 
 // unlocks reports whether an item of a names a field: taking values away asks
@@ -155,8 +164,8 @@ func (a *ask) unlocks() bool {
 	return slices.ContainsFunc(a.items, func(it wire.Item) bool { return len(it.Fields) > 0 })
 }
 
-// checkPut checks one item and loads what it changes.
-func (v *Vault) checkPut(ctx context.Context, call *Call, c *Collection, w *putting) error {
+// checkForm checks what one item says by itself.
+func (v *Vault) checkForm(ctx context.Context, call *Call, c *Collection, w *putting) error {
 	// 1. Was it done before?
 	if w.key != "" {
 		was, err := v.store.Replay(ctx, call.Grant.ID, w.key)
@@ -178,8 +187,12 @@ func (v *Vault) checkPut(ctx context.Context, call *Call, c *Collection, w *putt
 			return err
 		}
 	}
+	return nil
+}
 
-	// 3. Whose it is: a new person of this cell, or one who is here.
+// checkPlace finds out whose one item is: a new person of this cell, or one
+// who is here; and loads what it changes.
+func (v *Vault) checkPlace(ctx context.Context, c *Collection, w *putting) error {
 	if w.creates() {
 		return v.checkCreate(c, w)
 	}
@@ -332,7 +345,7 @@ func changedSubjects(ws []*putting) []bonded.ID {
 
 // fillPut makes the items of an ask: the fields to be sealed, and the inner
 // half of each index value.
-func (v *Vault) fillPut(a *ask, c *Collection, ws []*putting) {
+func (v *Vault) fillPut(a *ask, ws []*putting) {
 	a.items = make([]wire.Item, 0, len(ws))
 	for _, w := range ws {
 		if w.err != nil || w.result != nil {
@@ -367,7 +380,6 @@ func (v *Vault) fillPut(a *ask, c *Collection, ws []*putting) {
 		}
 		a.resolved = a.resolved || len(a.items) != len(ws)
 	}
-	_ = c
 }
 
 // sealPut seals the values of one item under the keys that came, and puts the
@@ -421,7 +433,7 @@ func (w *putting) touches(field uint16) bool {
 
 // commitPut makes the items and their row durable at once. An item that lost
 // a race is a conflict, entered in a second row.
-func (v *Vault) commitPut(a *ask, c *Collection, ws []*putting) error {
+func (v *Vault) commitPut(a *ask, ws []*putting) error {
 	entry := a.prepared.Row.RowRef.String()
 	entered, err := v.store.Commit(v.background, []journal.Prepared{a.prepared}, func(tx Tx) error {
 		for _, w := range ws {
@@ -450,7 +462,6 @@ func (v *Vault) commitPut(a *ask, c *Collection, ws []*putting) error {
 	if !ws[0].batch && ws[0].err != nil {
 		return ws[0].err
 	}
-	_ = c
 	return nil
 }
 
@@ -572,7 +583,7 @@ func (v *Vault) enterFailedPuts(a *ask, ws []*putting) error {
 }
 
 // refusedItems enters a batch of which no item got as far as the keyholder.
-func (v *Vault) refusedItems(call *Call, op verify.Operation, c *Collection, ws []*putting, d decided) error {
+func (v *Vault) refusedItems(call *Call, op verify.Operation, c *Collection, ws []*putting) error {
 	var items []wire.Item
 	var first error
 	for _, w := range ws {
@@ -583,11 +594,18 @@ func (v *Vault) refusedItems(call *Call, op verify.Operation, c *Collection, ws 
 			}
 		}
 	}
-	_ = d
 	if err := v.refused(call, op, c.Name, items, first); !errors.Is(err, first) {
 		return err
 	}
 	return nil
+}
+
+func putItems(v *Vault, ws []*putting) []wire.Item {
+	var items []wire.Item
+	for _, w := range ws {
+		items = append(items, v.putItem(w)...)
+	}
+	return items
 }
 
 // putItem returns what is known of an item, for the row of a refusal.
