@@ -149,3 +149,14 @@ func (f *far) keyholder(grant string, key ed25519.PublicKey) {
 		f.answer(w, "", apitype.SessionResult{Session: id[:], Expires: time.Now().Add(time.Hour)})
 	})
 }
+
+// sessionOf returns the id of the session that a request opens.
+func sessionOf(t testing.TB, open []byte) []byte {
+	t.Helper()
+	o, err := wire.DecodeOpenSession(open)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := o.ID("eu")
+	return id[:]
+}
