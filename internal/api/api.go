@@ -22,22 +22,14 @@ type Config struct {
 
 // Limits of one face. A zero field means the default.
 type Limits struct {
-	InFlight     int           // calls at a time, of all principals; default 1,024
-	PerSecond    float64       // calls a second of one principal; default 50,000
-	Burst        int           // calls of one principal at once; default one second's
-	CallTimeout  time.Duration // until a call is given up; default 30 s
-	MaxBody      int64         // bytes of a request; default and most 1 MiB
-	ReadTimeout  time.Duration // until a request must have arrived; default 30 s
-	WriteTimeout time.Duration // until an answer must be taken; default 90 s
-	IdleTimeout  time.Duration // until an idle connection is closed; default 2 min
+	InFlight    int           // calls at a time, of all principals; default 1,024
+	PerSecond   float64       // calls a second of one principal; default 50,000
+	Burst       int           // calls of one principal at once; default one second's
+	CallTimeout time.Duration // until a call is given up; default 30 s
+	MaxBody     int64         // bytes of a request; default and most 1 MiB
 }
 
 func (l Limits) withDefaults() Limits {
-	set := func(d *time.Duration, v time.Duration) {
-		if *d <= 0 {
-			*d = v
-		}
-	}
 	if l.InFlight <= 0 {
 		l.InFlight = 1024
 	}
@@ -50,14 +42,16 @@ func (l Limits) withDefaults() Limits {
 	if l.MaxBody <= 0 || l.MaxBody > apitype.MaxCall {
 		l.MaxBody = apitype.MaxCall
 	}
-	set(&l.CallTimeout, 30*time.Second)
-	set(&l.ReadTimeout, 30*time.Second)
-	set(&l.WriteTimeout, 90*time.Second)
-	set(&l.IdleTimeout, 2*time.Minute)
+	if l.CallTimeout <= 0 {
+		l.CallTimeout = 30 * time.Second
+	}
 	return l
 }
 
-// An API is the HTTP face of a cell. It is an [http.Handler].
+// An API is the HTTP face of a cell. It is an [http.Handler]: timeouts of
+// reading and writing, limits of headers and TLS are its server's. For client
+// certificates the server needs ClientAuth [crypto/tls.RequestClientCert] or
+// stricter.
 type API struct {
 	service   Service
 	directory []byte
@@ -106,21 +100,6 @@ func New(c Config) (*API, error) {
 
 // ServeHTTP implements [http.Handler].
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
-
-// Server returns an HTTP server around a with its timeouts and limits of
-// headers. Over TLS it speaks HTTP/2 too; for client certificates give it a
-// TLSConfig with ClientAuth [crypto/tls.RequestClientCert] or stricter.
-func (a *API) Server() *http.Server {
-	return &http.Server{
-		Handler:           a,
-		ReadHeaderTimeout: min(10*time.Second, a.limits.ReadTimeout),
-		ReadTimeout:       a.limits.ReadTimeout,
-		WriteTimeout:      a.limits.WriteTimeout,
-		IdleTimeout:       a.limits.IdleTimeout,
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
-	}
-}
 
 // nowhere answers paths and methods that are not in the table. They are not
 // entered: nobody asked for anything that exists.
