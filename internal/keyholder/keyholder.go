@@ -24,6 +24,8 @@ const (
 	DefaultOldCellKey  = 7 * 24 * time.Hour
 	DefaultRotateAfter = 7 * 24 * time.Hour // after the first erasure since the last rotation
 
+	DefaultCachedKeys = 500_000 // some 80 MB when full
+
 	// maxUnanchored bounds the releases the keyholder remembers as not yet
 	// anchored; beyond it nothing unlocks, as if no witness had been heard.
 	maxUnanchored = 1 << 21
@@ -39,7 +41,7 @@ type Limits struct {
 	DestroyPerHour uint32        // destructions an hour, whatever grants say
 	OldCellKey     time.Duration // how long an old cell key lives after a rotation; at most MaxOldCellKey
 	RotateAfter    time.Duration // how long after an erasure the cell key rotates by itself; 0 means at once
-	CachedKeys     int           // wrapped subject keys held in memory; 0 means 100,000
+	CachedKeys     int           // wrapped subject keys held in memory; 0 means DefaultCachedKeys
 
 	// Ceilings on grants; a set with one beyond them is not installed.
 	MaxBudget   uint32
@@ -150,7 +152,7 @@ func New(cfg Config) (*Keyholder, error) {
 		cfg.Log = slog.Default()
 	}
 	if l.CachedKeys <= 0 {
-		l.CachedKeys = 100_000
+		l.CachedKeys = DefaultCachedKeys
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	k := &Keyholder{

@@ -27,7 +27,7 @@ type Config struct {
 	DestroyPerHour uint32        `yaml:"destroy_per_hour" required:"true"` // whatever grants say
 	OldCellKey     Duration      `yaml:"old_cell_key"`                     // how long an old cell key lives; absent: 168h
 	RotateAfter    Duration      `yaml:"rotate_after"`                     // an erasure makes the cell key rotate after this; absent: 168h; with old_cell_key at most 720h
-	CachedKeys     int           `yaml:"cached_keys"`                      // wrapped subject keys in memory, about 200 B each; absent: 100000
+	CachedKeys     int           `yaml:"cached_keys"`                      // wrapped subject keys in memory, about 160 B each; absent: 500000
 	Ceilings       Ceilings      `yaml:"ceilings" required:"true"`
 }
 
@@ -81,7 +81,7 @@ func (c *Config) Validate() error {
 func LoadConfig(dir string) (*Config, error) {
 	c := &Config{
 		Freshness: Duration{keyholder.DefaultFreshness}, OldCellKey: Duration{keyholder.DefaultOldCellKey},
-		RotateAfter: Duration{keyholder.DefaultRotateAfter}, CachedKeys: 100_000,
+		RotateAfter: Duration{keyholder.DefaultRotateAfter}, CachedKeys: keyholder.DefaultCachedKeys,
 	}
 	path := filepath.Join(dir, "keyholder.yaml")
 	b, err := os.ReadFile(path)

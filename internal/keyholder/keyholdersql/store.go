@@ -21,7 +21,10 @@ import (
 var migrations embed.FS
 
 // A Store is a [keyholder.Store] in one SQLite database.
-type Store struct{ db *sqldb.DB }
+type Store struct {
+	db      *sqldb.DB
+	subject *sql.Stmt // prepared: it is on the way of a read that misses the cache
+}
 
 var _ keyholder.Store = (*Store)(nil)
 
@@ -35,11 +38,15 @@ func Open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{db}, nil
+	subject, err := db.Read().PrepareContext(ctx, "SELECT version, wrapped FROM subject WHERE id = ?")
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open keyholder database: %w", err), db.Close())
+	}
+	return &Store{db, subject}, nil
 }
 
 // Close closes the database.
-func (s *Store) Close() error { return s.db.Close() }
+func (s *Store) Close() error { return errors.Join(s.subject.Close(), s.db.Close()) }
 
 // Fatal is [sqldb.DB.Fatal].
 func (s *Store) Fatal() <-chan error { return s.db.Fatal() }
@@ -155,7 +162,7 @@ func (s *Store) Rows(ctx context.Context, after uint64, limit int) ([]keyholder.
 // Subject implements [keyholder.Store].
 func (s *Store) Subject(ctx context.Context, subject bonded.ID) (keyholder.WrappedKey, bool, error) {
 	w := keyholder.WrappedKey{Subject: subject}
-	err := s.db.Read().QueryRowContext(ctx, "SELECT version, wrapped FROM subject WHERE id = ?", subject[:]).Scan(&w.Version, &w.Wrapped)
+	err := s.subject.QueryRowContext(ctx, subject[:]).Scan(&w.Version, &w.Wrapped)
 	if errors.Is(err, sql.ErrNoRows) {
 		return w, false, nil
 	}
