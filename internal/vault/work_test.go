@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -300,4 +301,129 @@ func TestStoreAgreesWithAModel(t *testing.T) {
 		})
 	})
 	c.reconcile()
+}
+
+func TestErasureIsFinishedWhenItsWindowIsOver(t *testing.T) {
+	c := newCell(t, func(c *cell) { c.undo = 2 * time.Second })
+	p := c.create(values("name", `"Anna"`))
+	r, err := c.v.Erase(t.Context(), c.call("desk"), &apitype.SubjectRequest{Subject: p.Subject})
+	must(t, err)
+	if r.State != "scheduled" {
+		t.Fatalf("%+v", r)
+	}
+	c.stop() // a restart on the way does not lose it
+	c.start()
+	c.await("the erasure", func() error {
+		if _, err := c.get(p, "name"); bonded.CodeOf(err) != bonded.CodeErased {
+			return errors.Join(errors.New("not erased"), err)
+		}
+		return nil
+	})
+}
+
+func TestSchemaGrowsOverACollectionThatHasData(t *testing.T) {
+	c := newCell(t)
+	p := c.create(values("name", `"Anna"`))
+	c.stop()
+	c.schema = strings.Replace(testSchema, "      vip:", "      shoe:   {type: integer, class: personal, index: digits}\n      vip:", 1)
+	c.start()
+	_, err := c.v.Put(t.Context(), c.call("app"), &apitype.PutRequest{Collection: "users", PutItem: apitype.PutItem{Subject: &p.Subject, Record: &p.Record, Values: values("shoe", "44"), Partial: true}})
+	must(t, err)
+	got, err := c.get(p, "name", "shoe", "vip")
+	must(t, err)
+	if d := cmp.Diff(values("name", `"Anna"`, "shoe", "44"), got.Values); d != "" {
+		t.Error(d)
+	}
+	found, err := c.v.Find(t.Context(), c.call("app"), &apitype.FindRequest{Collection: "users", Where: map[string]string{"shoe": "44"}})
+	must(t, err)
+	if len(found.Records) != 1 {
+		t.Errorf("%+v", found)
+	}
+	if row := c.lastRow(verify.OpSchema); row.Collection != "users" || row.Reason != "version 2" {
+		t.Errorf("row: %+v", row)
+	}
+}
+
+func TestPagesOfAListHaveEveryRecordOnce(t *testing.T) {
+	c := newCell(t)
+	want := map[bonded.RecordID]bool{}
+	for range 25 {
+		want[c.create(values("name", `"Anna"`)).Record] = true
+	}
+	q := &apitype.ListRequest{Collection: "users", Limit: 10}
+	pages := 0
+	for {
+		r, err := c.v.List(t.Context(), c.call("app"), q)
+		must(t, err)
+		pages++
+		for _, f := range r.Records {
+			if !want[f.Record] {
+				t.Fatal("a record twice, or an unknown one")
+			}
+			delete(want, f.Record)
+		}
+		if r.Next == "" {
+			break
+		}
+		q.After = r.Next
+	}
+	if len(want) != 0 || pages != 3 {
+		t.Errorf("%d left, %d pages", len(want), pages)
+	}
+	_, err := c.v.Find(t.Context(), c.call("app"), &apitype.FindRequest{Collection: "users", Where: map[string]string{"name": "anna"}, After: q.After})
+	wantCode(t, err, bonded.CodeInvalid) // a cursor of another query
+	n, err := c.v.Count(t.Context(), c.call("app"), &apitype.CountRequest{Collection: "users"})
+	must(t, err)
+	if n.Records != 25 || n.Subjects != 25 {
+		t.Errorf("%+v", n)
+	}
+}
+
+func TestJournalReadsReceiptsAndStatusAreEntries(t *testing.T) {
+	c := newCell(t)
+	p := c.create(values("name", `"Anna"`))
+	j, err := c.v.Journal(t.Context(), c.call("app"), &apitype.JournalRequest{Limit: 1000})
+	must(t, err)
+	if len(j.Rows) == 0 || c.lastRow(verify.OpJournalRead).RowRef.String() != j.Entry {
+		t.Errorf("%d rows, entry %s", len(j.Rows), j.Entry)
+	}
+	c.await("an anchor over the entry", func() error {
+		r, err := c.v.Receipt(t.Context(), c.call("app"), &apitype.ReceiptRequest{Entry: p.Entry})
+		if err != nil {
+			return err
+		}
+		rep, err := verify.CheckReceipt(r, c.cells)
+		must(t, err)
+		if rep.Row.RowRef.String() != p.Entry {
+			t.Errorf("receipt of %s", rep.Row.RowRef)
+		}
+		return nil
+	})
+	j, err = c.v.Journal(t.Context(), c.call("app"), &apitype.JournalRequest{Limit: 1000})
+	must(t, err)
+	if len(j.Segments) == 0 || len(j.Anchors) == 0 {
+		t.Errorf("%d segments, %d anchors", len(j.Segments), len(j.Anchors))
+	}
+	s, err := c.v.Status(t.Context(), c.call("app"))
+	must(t, err)
+	if !s.Ready || s.Subjects != 1 || !s.Keyholder.Reachable || s.Witnessed == nil {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestAuthenticateFindsAGrantByItsHashOnly(t *testing.T) {
+	c := newCell(t)
+	g, err := c.v.Authenticate("key-of-app")
+	must(t, err)
+	if g.ID != "app" {
+		t.Errorf("%s", g.ID)
+	}
+	for _, k := range []string{"", "key-of-nobody", g.BearerHash} {
+		_, err := c.v.Authenticate(k)
+		wantCode(t, err, bonded.CodeUnauthenticated)
+	}
+	_, err = c.v.AuthenticateCert([32]byte{})
+	wantCode(t, err, bonded.CodeUnauthenticated)
+	_, err = c.v.Get(t.Context(), &vault.Call{}, &apitype.GetRequest{Collection: "users"})
+	wantCode(t, err, bonded.CodeUnauthenticated)
 }
