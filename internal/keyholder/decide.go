@@ -220,11 +220,8 @@ func coversItems(cell bonded.CellID, named []wire.Named, e *wire.Entry) bool {
 }
 
 // namedFields reports whether the item's fields and index values are of
-// fields the client named. No field named means all of them.
+// fields the client named; there is no star.
 func namedFields(n *wire.Named, it *wire.Item) bool {
-	if len(n.Fields) == 0 {
-		return true
-	}
 	for j := range it.Fields {
 		if !slices.Contains(n.Fields, it.Fields[j].Name) {
 			return false

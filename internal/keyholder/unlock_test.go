@@ -275,6 +275,7 @@ func TestProvenRequests(t *testing.T) {
 	wantRefused(t, ask(3, func(e *wire.Entry) { e.Items = []wire.Item{p.read("name", "email")} }, []wire.Named{{
 		Subject: named[0].Subject, Record: named[0].Record, Fields: []string{"name"},
 	}}), bonded.CodeProof, "keyholder.named")
+	wantRefused(t, ask(3, nil, []wire.Named{{Subject: named[0].Subject, Record: named[0].Record}}), bonded.CodeProof, "keyholder.named")
 	wantRefused(t, ask(3, func(e *wire.Entry) { e.Auth.Principal = "app" }, nil), bonded.CodeProof, "keyholder.session-of-another")
 	wantRefused(t, ask(3, func(e *wire.Entry) {
 		e.Auth.Resolved = true
