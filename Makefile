@@ -43,7 +43,7 @@ e2e:
 lint: tools
 	@out=$$($(TOOLS)/gofumpt -l . ); if [ -n "$$out" ]; then echo "gofumpt: $$out"; exit 1; fi
 	$(GO) vet ./...
-	$(GO) test -count=1 -run 'TestDependency|TestPackage|TestPublicAPI|TestDirect' .
+	$(GO) test -count=1 -run 'TestDependency|TestPackage|TestPublicAPI|TestDirect|TestDocs|TestStyle' .
 	$(TOOLS)/golangci-lint run ./...
 
 bench: build

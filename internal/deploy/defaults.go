@@ -32,7 +32,7 @@ func FirstPrincipals(budget uint32) []Principal {
 		{ID: PrincipalApp, Roles: []string{"app"}, Purposes: []bonded.Purpose{"onboarding", "service", "support"}, Scope: all, Budget: budget, Valid: year},
 		{ID: PrincipalPrivacy, Roles: []string{"privacy"}, Purposes: []bonded.Purpose{"subject_request"}, Scope: all, Budget: 1000, Valid: year, Erase: true, HourlyCap: 1000},
 		{ID: PrincipalAuditor, Roles: []string{"auditor"}, Purposes: []bonded.Purpose{"audit"}, Scope: all, Budget: 1000, Valid: year},
-		{ID: PrincipalJobs, Roles: []string{"admin-job"}, Purposes: []bonded.Purpose{"maintenance"}, Scope: all, Budget: 10_000_000, Valid: year, Job: true, Erase: true, HourlyCap: 1000},
+		{ID: PrincipalJobs, Roles: []string{"admin-job"}, Purposes: []bonded.Purpose{"maintenance"}, Scope: all, Budget: 100_000, Valid: year, Job: true, Erase: true, HourlyCap: 1000},
 	}
 }
 

@@ -144,10 +144,12 @@ func (l Layout) install(set *grant.Set, admin ed25519.PrivateKey, now time.Time)
 	if err != nil {
 		return fmt.Errorf("sign grants: %w", err)
 	}
+	// The administrator's own copy first: a number once used is never used for
+	// another set.
 	for _, path := range []string{
+		l.grantsPath(set.Cell),
 		filepath.Join(l.Keyholder(set.Cell), "grants.json"),
 		filepath.Join(l.Vault(set.Cell), "grants.json"),
-		l.grantsPath(set.Cell),
 	} {
 		if err := writeFile(path, b); err != nil {
 			return err
