@@ -11,8 +11,11 @@
 // Nothing opens without an entry in two books, and the answer waits until
 // both are durable. Refusals are entered too.
 //
-// The main path, to be read in this order: [Vault.Get] and open in read.go,
-// check and decide in decide.go, the read lane in readlane.go, and for writes
-// [Vault.Put] in write.go and the write lane in writelane.go. What happens
-// after a commit failed, and at start, is in recover.go.
+// The main path of a read, in this order: [Vault.Get] and open in read.go,
+// what is named and found in target.go, decide in decide.go, the lane in
+// readlane.go; of a write: [Vault.Put] in write.go with writecheck.go and
+// writecommit.go, the lane in writelane.go. What happens after a commit
+// failed, and at start, is in recover.go; how a person is erased in erase.go.
+//
+// Start at [Open] and [Config].
 package vault
