@@ -193,6 +193,9 @@ func (k *Keyholder) SetTrust(t Trust) error {
 		if !k.trust.admin.Equal(n.admin) {
 			return bonded.Errorf(bonded.CodeConfig, "directory: it names another administrator; a restart by hand accepts that")
 		}
+		if k.trust.cell.LedgerKey != n.cell.LedgerKey {
+			return bonded.Errorf(bonded.CodeConfig, "directory: it names another ledger for this cell; a restart by hand accepts that")
+		}
 		if t.Directory.Version < k.trust.Directory.Version {
 			return bonded.Errorf(bonded.CodeConfig, "directory: version %d is older than version %d in force", t.Directory.Version, k.trust.Directory.Version)
 		}

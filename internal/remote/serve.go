@@ -18,8 +18,13 @@ import (
 // next is not read before one of them is answered.
 const MaxInFlight = 64
 
-// MaxConns is how many connections one [Serve] holds at a time.
-const MaxConns = 64
+// MaxConns is how many connections one [Serve] holds at a time; more are
+// closed at once.
+const MaxConns = 256
+
+// acceptPause is how long [Serve] waits after a connection that could not be
+// accepted.
+const acceptPause = 100 * time.Millisecond
 
 // A Handler begins one request. Requests of one connection begin in the order
 // they came, one after the other; what takes time belongs into the function it
@@ -46,12 +51,16 @@ func Serve(ctx context.Context, ln net.Listener, h Handler, log *slog.Logger) er
 			if ctx.Err() != nil {
 				return nil
 			}
-			var temporary net.Error
-			if errors.As(err, &temporary) && temporary.Timeout() {
-				continue
+			if errors.Is(err, net.ErrClosed) {
+				return err
 			}
-			cancel()
-			return err
+			// Out of files or memory: what is served ends some day.
+			log.LogAttrs(ctx, slog.LevelError, "accept connection", slog.Any("error", err))
+			select {
+			case <-ctx.Done():
+			case <-time.After(acceptPause):
+			}
+			continue
 		}
 		select {
 		case slots <- struct{}{}:

@@ -1,0 +1,47 @@
+package keyholder_test
+
+import (
+	"crypto/ed25519"
+	"testing"
+
+	"bonded"
+	"bonded/internal/keyholder"
+	"bonded/internal/policy"
+	"bonded/verify"
+)
+
+func TestDirectoryThatChangesWhoIsTrustedIsNotTakenUp(t *testing.T) {
+	w := newWorld(t)
+	set, err := policy.Compile("policy.cedar", policy.DefaultOperatorPolicy(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger, _, _ := ed25519.GenerateKey(nil)
+	try := func(change func(*verify.Directory)) error {
+		d := *w.cells
+		d.Version = 2
+		d.Cells = append([]verify.DirectoryCell(nil), w.cells.Cells...)
+		change(&d)
+		return w.k.SetTrust(keyholder.Trust{Directory: &d, Policy: set})
+	}
+	for name, change := range map[string]func(*verify.Directory){
+		"another administrator": func(d *verify.Directory) { d.Admin = verify.EncodePublicKey(stranger) },
+		"another ledger":        func(d *verify.Directory) { d.Cells[0].LedgerKey += "x" },
+		"another keyholder":     func(d *verify.Directory) { d.Cells[0].KeyholderKey = verify.EncodePublicKey(stranger) },
+		"another suite":         func(d *verify.Directory) { d.Cells[0].Suite = "sm4-gcm" },
+		"an older version":      func(d *verify.Directory) { d.Version = 0 },
+		"no such cell":          func(d *verify.Directory) { d.Cells[0].ID = "us" },
+		"no witnesses":          func(d *verify.Directory) { d.Cells[0].WitnessPolicy = "" },
+	} {
+		if err := try(change); bonded.CodeOf(err) != bonded.CodeConfig {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	p := w.create() // what was in force still is
+	if err := try(func(*verify.Directory) {}); err != nil {
+		t.Fatal(err)
+	}
+	if res := w.unlock(w.entry(verify.OpRead, p.read("name"))); res.Entries[0].Code != "" {
+		t.Errorf("under the next version: %q", res.Entries[0].Rule)
+	}
+}
