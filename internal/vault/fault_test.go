@@ -5,9 +5,11 @@ package vault_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -272,6 +274,91 @@ func TestThirtyTwoWritersHaveNoFailuresAndARowEach(t *testing.T) {
 	}
 	if replies != writers*each*2 {
 		t.Errorf("%d rows, %d replies", replies, writers*each*2)
+	}
+	c.reconcile()
+}
+
+// pragma runs a PRAGMA on the writer's connection.
+func (c *cell) pragma(text string) {
+	c.t.Helper()
+	must(c.t, c.db.Update(c.t.Context(), func(_ context.Context, tx *sqldb.Tx) error { return tx.Script(text) }))
+}
+
+func TestFullDatabaseOpensNothingAndRecovers(t *testing.T) {
+	c := newCell(t)
+	p := c.create(values("name", `"Anna"`))
+	var pages int
+	must(t, c.db.Read().QueryRowContext(t.Context(), "PRAGMA page_count").Scan(&pages))
+	c.pragma(fmt.Sprintf("PRAGMA max_page_count = %d", pages+4))
+	var failed error
+	for range 2000 {
+		r, err := c.get(p, "name")
+		if err != nil {
+			if r != nil {
+				t.Error("something opened")
+			}
+			failed = err
+			break
+		}
+	}
+	wantCode(t, failed, bonded.CodeNotWritable)
+	if err := c.v.Ready(t.Context()); bonded.CodeOf(err) != bonded.CodeNotWritable {
+		t.Errorf("ready: %v", err)
+	}
+	c.pragma("PRAGMA max_page_count = 1000000")
+	c.await("room", func() error { _, err := c.get(p, "name"); return err })
+	var orphan bool
+	for _, r := range c.rows() {
+		orphan = orphan || r.Row.Outcome == verify.OutcomeOrphan
+	}
+	if !orphan {
+		t.Error("the release whose row was lost has no orphan")
+	}
+	c.reconcile()
+}
+
+func TestKeyholderThatComesBackIsComparedFirst(t *testing.T) {
+	c := newCell(t)
+	p := c.create(values("name", `"Anna"`))
+	c.line.down.Store(true)
+	c.kh.Close()
+	must(t, c.khdb.Close())
+	c.startKeyholder()
+	c.line.down.Store(false)
+	c.v.Reconnected()
+	c.await("the keyholder", func() error { _, err := c.get(p, "name"); return err })
+	c.reconcile()
+}
+
+func TestConcurrentWritersOfOneRecordLeaveOneWinnerAVersion(t *testing.T) {
+	c := newCell(t)
+	p := c.create(values("name", `"Anna"`))
+	var wg sync.WaitGroup
+	var won, lost atomic.Int64
+	for range 16 {
+		wg.Go(func() {
+			one := uint64(1)
+			_, err := c.v.Put(t.Context(), c.call("app"), &apitype.PutRequest{Collection: "users", PutItem: apitype.PutItem{
+				Subject: &p.Subject, Record: &p.Record, Values: values("age", "1"), Partial: true, IfVersion: &one,
+			}})
+			switch bonded.CodeOf(err) {
+			case "":
+				won.Add(1)
+			case bonded.CodeConflict:
+				lost.Add(1)
+			default:
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if won.Load() != 1 || lost.Load() != 15 {
+		t.Errorf("%d won, %d lost", won.Load(), lost.Load())
+	}
+	got, err := c.get(p, "name", "age")
+	must(t, err)
+	if got.Version != 2 {
+		t.Errorf("version %d", got.Version)
 	}
 	c.reconcile()
 }
