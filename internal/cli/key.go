@@ -28,7 +28,7 @@ type keyCreate struct {
 	Scope    []string         `default:"users" help:"Collections it may ask for."`
 	Budget   uint32           `default:"10000" help:"Distinct people an hour."`
 	Valid    time.Duration    `default:"2160h" help:"How long from now."`
-	NoBearer bool             `help:"Sessions with the keyholder only: no bearer key."`
+	NoBearer bool             `help:"Every call must be proven to the keyholder; the bearer key alone is refused."`
 	Erase    bool             `help:"May ask for erasures."`
 }
 

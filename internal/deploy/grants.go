@@ -25,7 +25,7 @@ type Principal struct {
 	Scope     map[string][]string
 	Budget    uint32        // distinct subjects an hour
 	Valid     time.Duration // from now
-	NoBearer  bool          // sessions only
+	NoBearer  bool          // every call must be proven to the keyholder
 	Job       bool
 	Erase     bool
 	HourlyCap uint32
@@ -112,15 +112,15 @@ func (p *Principal) grant(cell bonded.CellID, now time.Time) (grant.Grant, *Cell
 	if p.Location != "" {
 		g.Location = p.Location
 	}
-	cc := &CellCredential{GrantKey: priv.Seed()}
-	if g.Bearer {
-		cc.Bearer = NewBearer()
-		h := sha256.Sum256([]byte(cc.Bearer))
-		g.BearerHash = base64.StdEncoding.EncodeToString(h[:])
+	if p.Job { // the vault's own work: nobody calls with it
+		g.Key, g.JobRate = "", p.Budget
+		return g, &CellCredential{}
 	}
-	if p.Job {
-		g.Key, cc.GrantKey, g.JobRate = "", nil, p.Budget
-	}
+	// The bearer key tells the vault who calls; where the grant forbids bearer
+	// requests each call is proven to the keyholder besides.
+	cc := &CellCredential{GrantKey: priv.Seed(), Bearer: NewBearer()}
+	h := sha256.Sum256([]byte(cc.Bearer))
+	g.BearerHash = base64.StdEncoding.EncodeToString(h[:])
 	return g, cc
 }
 

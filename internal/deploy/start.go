@@ -3,9 +3,11 @@
 package deploy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -98,22 +100,34 @@ func (d *Deployment) Ready(ctx context.Context, cell bonded.CellID) error {
 		return bonded.Errorf(bonded.CodeWrongCell, "no cell %s in the directory", cell)
 	}
 	return d.Process(string(cell)+"/vault").await(ctx, func(ctx context.Context) error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.API+"/readyz", nil)
+		// Another deployment may answer at this address.
+		served, err := fetch(ctx, c.API+"/v1/directory")
 		if err != nil {
 			return err
 		}
-		res, err := http.DefaultClient.Do(req)
-		if err != nil {
-			return err
+		if !bytes.Equal(served, d.Directory.Encode()) {
+			return fmt.Errorf("%s is another deployment: stop it, or make this one with other ports", c.API)
 		}
-		defer res.Body.Close()
-		if res.StatusCode != http.StatusOK {
-			var b [1024]byte
-			n, _ := res.Body.Read(b[:])
-			return fmt.Errorf("readyz: %s: %s", res.Status, b[:n])
-		}
-		return nil
+		_, err = fetch(ctx, c.API+"/readyz")
+		return err
 	})
+}
+
+func fetch(ctx context.Context, url string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s: %s", url, res.Status, b)
+	}
+	return b, err
 }
 
 // Stop ends every process: vaults first, witnesses last.

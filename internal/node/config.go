@@ -29,7 +29,7 @@ type VaultConfig struct {
 	AnchorEvery  Duration      `yaml:"anchor_every"`                  // absent: 10s; at most 1m
 	Freshness    Duration      `yaml:"freshness"`                     // absent: 15m; nothing opens without a cosigned checkpoint younger than this
 	UndoWindow   Duration      `yaml:"undo_window" required:"true"`   // "24h"; "0s" destroys at once
-	RatePerMin   int           `yaml:"rate_per_minute"`               // calls of one principal; absent: 600000
+	RatePerMin   int           `yaml:"rate_per_minute"`               // calls of one principal; absent: 3000000
 	InFlight     int           `yaml:"in_flight"`                     // calls at once; absent: 1024
 	RequireProof bool          `yaml:"require_proof" required:"true"` // true: bearer keys are refused whatever the grant says
 }
@@ -58,7 +58,7 @@ func (d *Duration) UnmarshalText(b []byte) error {
 func LoadVaultConfig(dir string) (*VaultConfig, error) {
 	c := &VaultConfig{
 		AnchorEvery: Duration{10 * time.Second}, Freshness: Duration{15 * time.Minute},
-		RatePerMin: 600_000, InFlight: 1024,
+		RatePerMin: 3_000_000, InFlight: 1024,
 	}
 	if err := load(dir, "vault.yaml", c); err != nil {
 		return nil, err
