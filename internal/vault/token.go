@@ -187,7 +187,7 @@ func (v *Vault) enterReplayed(ctx context.Context, a *ask, change func(Tx) error
 				return err
 			}
 			if was != nil && was.Expires > v.now().Unix() {
-				return &bonded.Error{Code: bonded.CodeConflict, Message: "the same request was served at the same time", Hint: "send it again to get its answer"}
+				return &bonded.Error{Code: bonded.CodeBusy, Message: "the same request was served at the same time", Hint: "send it again to get its answer"}
 			}
 		}
 		if err := change(tx); err != nil {

@@ -60,7 +60,7 @@ func (v *Vault) writePut(tx Tx, a *ask, w *putting, entry string) error {
 		if was != nil && was.Expires > v.now().Unix() {
 			w.err = w.replay(was)
 			if w.err == nil {
-				w.err = &bonded.Error{Code: bonded.CodeConflict, Message: "the same request was served at the same time", Hint: "send it again to get its answer"}
+				w.err = &bonded.Error{Code: bonded.CodeBusy, Message: "the same request was served at the same time", Hint: "send it again to get its answer"}
 			}
 			w.result = nil
 			return nil
