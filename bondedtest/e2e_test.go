@@ -1,0 +1,17 @@
+//go:build unix
+
+package bondedtest_test
+
+import (
+	"testing"
+
+	"bonded/bondedtest"
+)
+
+// TestE2E asks one deployment everything that leaves it whole; what breaks a
+// party has tests of its own in this package.
+func TestE2E(t *testing.T) {
+	d := bondedtest.Start(t)
+	t.Run("32 writers at once", func(t *testing.T) { manyWriters(t, d) })
+	t.Run("both books hold", func(t *testing.T) { wantBooksHold(t, d, "") })
+}
