@@ -19,6 +19,7 @@ type statusCommand struct{ callFlags }
 
 // Run implements the command.
 func (c *statusCommand) Run(ctx context.Context, s *streams) error {
+	c.anyPurpose = true
 	cs, err := c.connect()
 	if err != nil {
 		return err

@@ -15,10 +15,12 @@ import (
 type callFlags struct {
 	deploymentFlags
 	As      string         `default:"app" placeholder:"NAME" help:"Principal to ask as: keys/NAME.json of the deployment, or a path."`
-	Purpose bonded.Purpose `help:"What the call is for."`
+	Purpose bonded.Purpose `help:"What the call is for; may be left out if the principal has one purpose only."`
 	Reason  string         `help:"Why now: a ticket or case number; at most 256 bytes, never personal data."`
 	Basis   string         `help:"Legal basis, or id of a basis record."`
 	Bearer  bool           `help:"Use the bearer key alone, without proving the call to the keyholder."`
+
+	anyPurpose bool // the call opens nothing: the principal's first purpose will do
 }
 
 // cells is a client for each cell of a deployment.
@@ -44,6 +46,9 @@ func (f *callFlags) connect() (*cells, error) {
 	cred, err := deploy.LoadCredential(path)
 	if err != nil {
 		return nil, err
+	}
+	if f.Purpose == "" && (len(cred.Purposes) == 1 || f.anyPurpose && len(cred.Purposes) > 0) {
+		f.Purpose = cred.Purposes[0]
 	}
 	cs := &cells{dir: d, clients: map[bonded.CellID]*client.Client{}}
 	for id, cc := range cred.Cells {

@@ -18,6 +18,7 @@ import (
 // application is given to call the cells.
 type Credential struct {
 	Principal string                            `json:"principal"`
+	Purposes  []bonded.Purpose                  `json:"purposes"` // those granted, for command lines that name none
 	Cells     map[bonded.CellID]*CellCredential `json:"cells"`
 }
 

@@ -46,7 +46,7 @@ func (l Layout) Grant(p Principal, cells []bonded.CellID, now time.Time) (*Crede
 	if err != nil {
 		return nil, err
 	}
-	cred := &Credential{Principal: p.ID, Cells: map[bonded.CellID]*CellCredential{}}
+	cred := &Credential{Principal: p.ID, Purposes: p.Purposes, Cells: map[bonded.CellID]*CellCredential{}}
 	for _, cell := range cells {
 		set, err := l.grantSet(cell, admin)
 		if err != nil {

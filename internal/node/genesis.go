@@ -22,6 +22,9 @@ import (
 	"bonded/verify"
 )
 
+// firstCheckpoint is how long a start waits for the ledger's checkpoint.
+const firstCheckpoint = 15 * time.Second
+
 // directoryLeaf is directory-leaf.json: the opening of the newest directory
 // leaf this vault has put into its ledger.
 type directoryLeaf struct {
@@ -85,11 +88,8 @@ func (n *vaultNode) publishDirectory(ctx context.Context) error {
 // newest returns the newest leaf of a kind that is under the newest cosigned
 // checkpoint, and where it is; nil if there is none.
 func (n *vaultNode) newest(ctx context.Context, kind verify.LeafKind) ([]byte, int64, error) {
-	cp, err := n.ledger.Latest()
+	cp, err := n.latest(ctx)
 	if err != nil {
-		if bonded.CodeOf(err) == bonded.CodeStale { // a new log has none yet
-			return nil, 0, nil
-		}
 		return nil, 0, err
 	}
 	for i := cp.Size - 1; i >= 0; i-- {
@@ -102,6 +102,24 @@ func (n *vaultNode) newest(ctx context.Context, kind verify.LeafKind) ([]byte, i
 		}
 	}
 	return nil, 0, nil
+}
+
+// latest waits until the ledger has read or published a cosigned checkpoint:
+// also a new log begins with one, of size 0.
+func (n *vaultNode) latest(ctx context.Context) (*verify.Checkpoint, error) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(firstCheckpoint); ; {
+		cp, err := n.ledger.Latest()
+		if err == nil || bonded.CodeOf(err) != bonded.CodeStale || time.Now().After(deadline) {
+			return cp, err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }
 
 // checkLedger holds the journal against the newest anchor of the ledger: a

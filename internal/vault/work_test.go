@@ -149,6 +149,9 @@ collections:
 		t.Errorf("row: %+v", row)
 	}
 	must(t, get(fresh))
+	if rep := c.reconcile(); rep.Destroyed != 1 {
+		t.Errorf("%+v", rep)
+	}
 }
 
 func TestResealBringsEveryRecordUnderANewVersion(t *testing.T) {
@@ -319,6 +322,9 @@ func TestErasureIsFinishedWhenItsWindowIsOver(t *testing.T) {
 		}
 		return nil
 	})
+	if rep := c.reconcile(); rep.Destroyed != 1 {
+		t.Errorf("%+v", rep)
+	}
 }
 
 func TestSchemaGrowsOverACollectionThatHasData(t *testing.T) {
