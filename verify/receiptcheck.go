@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -235,7 +236,13 @@ func (rep *ReceiptReport) Sentences() []string {
 		if !it.Subject.IsZero() {
 			of = bonded.SubjectID{Cell: r.Cell, ID: it.Subject}.String()
 		}
-		lines = append(lines, fmt.Sprintf("Item %d: %s, fields %q, searched %q.", it.Place, of, it.Fields, it.Index))
+		if len(it.Fields) > 0 {
+			of += ", fields " + strings.Join(it.Fields, ", ")
+		}
+		if len(it.Index) > 0 {
+			of += ", index values of " + strings.Join(it.Index, ", ")
+		}
+		lines = append(lines, fmt.Sprintf("Item %d: %s.", it.Place, of))
 	}
 	return append(lines,
 		fmt.Sprintf("It is row %d of node %d, in segment %d.", rep.Position, r.Node, rep.Segment.Number),
