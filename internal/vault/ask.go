@@ -28,6 +28,7 @@ type ask struct {
 	result   *wire.EntryResult // keys in it are the asker's to wipe
 	err      error
 	done     chan struct{}
+	size     int    // about how many bytes it takes on the line
 	finished func() // write lane: tells that the row is durable or lost
 }
 
@@ -106,6 +107,9 @@ func (v *Vault) entry(a *ask) wire.Entry {
 // caller waits for the end, so that no key is left lying about; the lanes
 // bound how long that takes.
 func (v *Vault) submit(ctx context.Context, lane chan *ask, a *ask) error {
+	if a.size = a.lineBytes(); a.size > maxAskBytes {
+		return v.fail(a, &bonded.Error{Code: bonded.CodeTooLarge, Message: "the call names more fields than one message holds", Hint: "ask in several calls"})
+	}
 	a.done = make(chan struct{})
 	select {
 	case lane <- a:
@@ -139,12 +143,12 @@ func (v *Vault) drained() <-chan struct{} {
 // gather returns first and what else waits, up to a full batch.
 func gather(lane chan *ask, first *ask) []*ask {
 	batch := append(make([]*ask, 0, 16), first)
-	items := len(first.items)
-	for len(batch) < DefaultLaneBatch && items < maxBatchItems {
+	size := first.size
+	for len(batch) < DefaultLaneBatch && size < gatherBytes {
 		select {
 		case a := <-lane:
 			batch = append(batch, a)
-			items += len(a.items)
+			size += a.size
 		default:
 			return batch
 		}
@@ -152,5 +156,31 @@ func gather(lane chan *ask, first *ask) []*ask {
 	return batch
 }
 
-// maxBatchItems keeps a batch well under the frame limit of the line.
-const maxBatchItems = 8192
+// Limits that keep a batch within one frame of the line, see [wire.MaxFrame]:
+// a batch below gatherBytes may take one more ask, of at most maxAskBytes.
+const (
+	gatherBytes = 3 << 20
+	maxAskBytes = 12 << 20
+)
+
+// lineBytes returns about how many bytes an ask takes on the line.
+func (a *ask) lineBytes() int {
+	n := 512
+	for i := range a.items {
+		it := &a.items[i]
+		n += 40
+		for j := range it.Fields {
+			n += len(it.Fields[j].Name) + bonded.IDSize + 2
+		}
+		for j := range it.Index {
+			n += len(it.Index[j].Field) + 34
+		}
+	}
+	for i := range a.named {
+		n += 140
+		for _, f := range a.named[i].Fields {
+			n += len(f) + 1
+		}
+	}
+	return n
+}

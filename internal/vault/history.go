@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"sort"
 	"strconv"
 	"time"
@@ -99,7 +100,8 @@ func (v *Vault) beginSubject(ctx context.Context, call *Call, op verify.Operatio
 }
 
 // Export gives a person's own copy: every record and basis of theirs. It is
-// one opening for each collection they have records in.
+// one opening for each collection they have records in, or several if they
+// have many.
 func (v *Vault) Export(ctx context.Context, call *Call, q *apitype.SubjectRequest) (*apitype.ExportResult, error) {
 	// 1. Check and decide for the whole.
 	a, err := v.beginSubject(ctx, call, verify.OpExport, q)
@@ -126,12 +128,14 @@ func (v *Vault) Export(ctx context.Context, call *Call, q *apitype.SubjectReques
 		if len(rs) == 0 {
 			continue
 		}
-		entry, err := v.exportCollection(ctx, call, c, rs, out)
-		if err != nil {
-			return nil, err
-		}
-		if out.Entry == "" {
-			out.Entry = entry
+		for part := range slices.Chunk(rs, exportPart) {
+			entry, err := v.exportCollection(ctx, call, c, part, out)
+			if err != nil {
+				return nil, err
+			}
+			if out.Entry == "" {
+				out.Entry = entry
+			}
 		}
 	}
 	if out.Entry == "" {
@@ -156,6 +160,9 @@ func (v *Vault) Export(ctx context.Context, call *Call, q *apitype.SubjectReques
 	}
 	return out, nil
 }
+
+// exportPart is how many records of a copy are opened under one entry.
+const exportPart = 256
 
 func (v *Vault) exportCollection(ctx context.Context, call *Call, c *Collection, records []*Record, out *apitype.ExportResult) (string, error) {
 	targets := make([]target, 0, len(records))

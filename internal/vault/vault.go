@@ -69,6 +69,7 @@ type Vault struct {
 
 	reads, writes chan *ask
 	stop          chan struct{}
+	stopOnce      sync.Once
 	workers       sync.WaitGroup
 	background    context.Context //nolint:containedctx // what the lanes do is not one caller's
 	cancel        context.CancelFunc
@@ -145,7 +146,7 @@ func Open(ctx context.Context, cfg Config) (*Vault, error) {
 
 // Close waits for the batches under way. Calls that come later fail.
 func (v *Vault) Close() {
-	close(v.stop)
+	v.stopOnce.Do(func() { close(v.stop) })
 	v.workers.Wait()
 	v.cancel()
 }
