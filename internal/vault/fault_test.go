@@ -375,3 +375,40 @@ func TestConcurrentWritersOfOneRecordLeaveOneWinnerAVersion(t *testing.T) {
 	}
 	c.reconcile()
 }
+
+func TestSameIdempotencyKeyAtTheSameTimeWritesOnce(t *testing.T) {
+	c := newCell(t)
+	q := &apitype.PutRequest{Collection: "users", PutItem: apitype.PutItem{Values: values("name", `"Anna"`), Facts: germany}}
+	var wg sync.WaitGroup
+	answers := make(chan bonded.SubjectID, 16)
+	for range 16 {
+		wg.Go(func() {
+			for {
+				call := c.call("app")
+				call.Idempotency, call.BodyHash = "once", [32]byte{1}
+				r, err := c.v.Put(t.Context(), call, q)
+				if bonded.CodeOf(err) == bonded.CodeBusy {
+					continue
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				answers <- r.Subject
+				return
+			}
+		})
+	}
+	wg.Wait()
+	close(answers)
+	first := <-answers
+	for s := range answers {
+		if s != first {
+			t.Error("two answers to one request")
+		}
+	}
+	if n, _ := c.store.Count(0); n != 1 {
+		t.Errorf("%d subjects", n)
+	}
+	c.reconcile()
+}

@@ -137,8 +137,8 @@ func (v *Vault) enterFailedPuts(a *ask, ws []*putting) error {
 			continue
 		}
 		o := verify.OutcomeRefused
-		if bonded.CodeOf(w.err) == bonded.CodeConflict && w.record != nil {
-			o = verify.OutcomeConflict
+		if c := bonded.CodeOf(w.err); w.record != nil && (c == bonded.CodeConflict || c == bonded.CodeBusy) {
+			o = verify.OutcomeConflict // keys were released, and the write did not happen
 		}
 		it := verify.RowItem{}
 		switch {
