@@ -54,7 +54,7 @@ func readerPragmas(cacheKiB int) []string {
 		"busy_timeout(5000)",
 		"query_only(1)",
 		"temp_store(MEMORY)",
-		"mmap_size(268435456)",
+		"mmap_size(0)", // else each read after a commit unmaps the file and faults its pages in again
 		fmt.Sprintf("cache_size(-%d)", cacheKiB),
 	}
 }
