@@ -53,14 +53,10 @@ func (s *stream) run(ctx context.Context) {
 		s.mu.Unlock()
 		if err != nil {
 			s.log.LogAttrs(ctx, slog.LevelDebug, "keyholder not reached", slog.Any("error", err))
-			select {
-			case <-time.After(wait):
-			case <-ctx.Done():
-			}
-			wait = min(2*wait, redialMax)
+			wait = s.pause(ctx, wait)
 			continue
 		}
-		wait = redialMin
+		since := time.Now()
 		select {
 		case s.up <- struct{}{}:
 		default:
@@ -71,7 +67,23 @@ func (s *stream) run(ctx context.Context) {
 		case <-ctx.Done():
 			_ = conn.Close() // its error says only that we closed it
 		}
+		// In TLS 1.3 a server that refuses our certificate ends a connection
+		// that was made already: without a pause we would dial without end.
+		if time.Since(since) > redialMax {
+			wait = redialMin
+		} else {
+			wait = s.pause(ctx, wait)
+		}
 	}
+}
+
+// pause waits and returns how long to wait the next time.
+func (s *stream) pause(ctx context.Context, wait time.Duration) time.Duration {
+	select {
+	case <-time.After(wait):
+	case <-ctx.Done():
+	}
+	return min(2*wait, redialMax)
 }
 
 func (s *stream) current() (*remote.Conn, error) {
