@@ -26,12 +26,15 @@ const (
 	crashAfter   = 40  // acknowledged calls after the restart
 )
 
-// crashRounds is BONDED_CRASH_ROUNDS, 5 if it is not set.
+// crashRounds is BONDED_CRASH_ROUNDS; 20 if it is not set, 3 of a short run.
 func crashRounds(t *testing.T) int {
 	t.Helper()
 	s := os.Getenv("BONDED_CRASH_ROUNDS")
-	if s == "" {
-		return 5
+	switch {
+	case s == "" && testing.Short():
+		return 3
+	case s == "":
+		return 20
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 1 {
