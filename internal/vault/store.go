@@ -123,7 +123,7 @@ type SchemaVersion struct {
 // vaultsql is the one for SQL databases.
 //
 // A read finds everything committed before it began. What is not there is nil
-// without an error.
+// without an error. A record returned may be shared: callers do not change it.
 type Store interface {
 	Record(ctx context.Context, collection uint16, subject, record bonded.ID) (*Record, error) // zero record: the newest
 	Lookup(ctx context.Context, keys []Key) []Loaded                                           // as Record, many at once, in the order of keys

@@ -28,7 +28,12 @@ type load struct {
 // Record implements [vault.Store].
 func (s *Store) Record(ctx context.Context, collection uint16, subject, record bonded.ID) (*vault.Record, error) {
 	key := vault.Key{Collection: collection, Subject: subject, Record: record}
-	// 1. Alone: no need to wait for company.
+	// 1. Read lately.
+	if r := s.cached(&key); r != nil {
+		return r, nil
+	}
+
+	// 2. Alone: no need to wait for company.
 	if s.loading.Add(1) <= loaders {
 		defer s.loading.Add(-1)
 		l := s.Lookup(ctx, []vault.Key{key})
@@ -36,7 +41,7 @@ func (s *Store) Record(ctx context.Context, collection uint16, subject, record b
 	}
 	s.loading.Add(-1)
 
-	// 2. With those who wait.
+	// 3. With those who wait.
 	l := &load{key: key, done: make(chan struct{})}
 	select {
 	case s.loads <- l:
@@ -49,6 +54,18 @@ func (s *Store) Record(ctx context.Context, collection uint16, subject, record b
 	case <-ctx.Done():
 		return nil, fmt.Errorf("read record: %w", ctx.Err())
 	}
+}
+
+// cached returns a record that is in memory. The newest of a person is looked
+// up each time.
+func (s *Store) cached(key *vault.Key) *vault.Record {
+	if key.Record.IsZero() {
+		return nil
+	}
+	if r := s.cache.get(key.Subject, key.Record); r != nil && r.Collection == key.Collection {
+		return r
+	}
+	return nil
 }
 
 // loader serves waiting look-ups until the store is closed.
@@ -94,6 +111,9 @@ func (s *Store) Lookup(ctx context.Context, keys []vault.Key) []vault.Loaded {
 			out[i].Record, out[i].Err = one(r, err, "read record")
 			continue
 		}
+		if out[i].Record = s.cached(&keys[i]); out[i].Record != nil {
+			continue
+		}
 		if at = append(at, i); len(at) == loadBatch {
 			s.lookup(ctx, keys, at, out)
 			at = at[:0]
@@ -113,7 +133,9 @@ func (s *Store) Lookup(ctx context.Context, keys []vault.Key) []vault.Loaded {
 // lookup runs one statement for the keys at some places.
 func (s *Store) lookup(ctx context.Context, keys []vault.Key, at []int, out []vault.Loaded) {
 	args := make([]any, 0, 2*len(at))
-	for _, i := range at {
+	var stamps [loadBatch]uint64
+	for n, i := range at {
+		stamps[n] = s.cache.before(keys[i].Subject)
 		args = append(args, keys[i].Subject[:], keys[i].Record[:])
 	}
 	rows, err := s.read.lookup[len(at)].QueryContext(ctx, args...)
@@ -123,6 +145,12 @@ func (s *Store) lookup(ctx context.Context, keys []vault.Key, at []int, out []va
 	if err != nil {
 		for _, i := range at {
 			out[i] = vault.Loaded{Err: fmt.Errorf("read record: %w", err)}
+		}
+		return
+	}
+	for n, i := range at {
+		if r := out[i].Record; r != nil {
+			s.cache.put(r, stamps[n])
 		}
 	}
 }

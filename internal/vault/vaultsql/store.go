@@ -25,6 +25,7 @@ type Store struct {
 	db      *sqldb.DB
 	journal *journal.Journal
 	read    statements
+	cache   cache
 
 	loads   chan *load
 	loading atomic.Int32
@@ -138,6 +139,7 @@ func (s *Store) Commit(ctx context.Context, rows []journal.Prepared, change func
 			return change(&t)
 		}
 	}
+	defer func() { s.cache.changed(t.changes) }()
 	var entered []journal.Entered
 	var err error
 	if len(rows) == 0 {

@@ -16,6 +16,14 @@ type tx struct {
 	store  *Store
 	deltas map[uint16]tally
 	fresh  bonded.ID // the subject this tx made last: it has no records yet
+
+	changes []bonded.ID // subjects taken out of the cache until the commit has ended
+}
+
+// change is called before a stored record of a subject, or its state, changes.
+func (t *tx) change(subject bonded.ID) {
+	t.changes = append(t.changes, subject)
+	t.store.cache.change(subject)
 }
 
 func (t *tx) tally(collection uint16, subjects, records int64) {
@@ -68,11 +76,13 @@ func (t *tx) InsertSubject(s *vault.Subject) error {
 
 // SetState implements [vault.Tx].
 func (t *tx) SetState(subject bonded.ID, from, to vault.State) (bool, error) {
+	t.change(subject)
 	return t.exec("set state", `UPDATE subject SET state = ? WHERE id = ? AND state = ?`, string(to), subject[:], string(from))
 }
 
 // DeleteSubject implements [vault.Tx].
 func (t *tx) DeleteSubject(subject bonded.ID) error {
+	t.change(subject)
 	rows, err := t.q.Query(recordColumns+`WHERE r.subject = ?`, subject[:])
 	if err != nil {
 		return fmt.Errorf("read records: %w", err)
@@ -203,6 +213,7 @@ func indexKeys(r *vault.Record) map[indexKey]bool {
 
 // UpdateRecord implements [vault.Tx].
 func (t *tx) UpdateRecord(r, was *vault.Record) error {
+	t.change(was.Subject)
 	ok, err := t.exec("update record", `UPDATE record SET version = ?, due = ?, fields = ? WHERE n = ? AND version = ?`,
 		r.Version, nullable(r.Due), vault.EncodeFields(r.Fields), was.N, was.Version)
 	if err != nil {
@@ -224,6 +235,7 @@ func (t *tx) UpdateRecord(r, was *vault.Record) error {
 
 // DeleteRecord implements [vault.Tx].
 func (t *tx) DeleteRecord(r *vault.Record) error {
+	t.change(r.Subject)
 	for k := range indexKeys(r) {
 		if err := t.do("delete index value", `DELETE FROM field_index WHERE field = ? AND value = ? AND n = ?`, k.field, k.value[:], r.N); err != nil {
 			return err
