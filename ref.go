@@ -160,7 +160,7 @@ func parse(kind, s string) (CellID, ID, error) {
 		}
 		if bits >= 8 {
 			bits -= 8
-			id[n] = byte(acc >> bits)
+			id[n] = byte(acc >> bits) //nolint:gosec // the low eight bits
 			acc &= 1<<bits - 1
 			n++
 		}

@@ -139,8 +139,7 @@ func (c *Client) do(ctx context.Context, k *call, out any) (*verify.Promise, err
 
 // again reports whether a call that ended like this may do better.
 func again(err error) bool {
-	var fault *lineFault
-	if errors.As(err, &fault) {
+	if _, ok := errors.AsType[*lineFault](err); ok {
 		return true
 	}
 	var a *Answer

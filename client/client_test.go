@@ -256,7 +256,9 @@ func TestBadProofIsTriedOnceMoreOnly(t *testing.T) {
 
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	f := newFar(t, "eu")
-	f.mux.HandleFunc("POST /v1/get", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 307) })
+	f.mux.HandleFunc("POST /v1/get", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+	})
 	f.mux.HandleFunc("POST /elsewhere", func(http.ResponseWriter, *http.Request) { t.Error("the key travelled") })
 	if _, err := f.client(nil).Get(t.Context(), getting); bonded.CodeOf(err) != bonded.CodeInternal {
 		t.Errorf("error %v", err)

@@ -206,8 +206,12 @@ func (s *setup) anchor(leaves [][32]byte, head *verify.Head) *wire.Anchor {
 	root := verify.TreeRoot(hashes)
 	zero := make([]byte, 40)
 	fields := []verify.LeafField{
-		{Name: verify.AnchorSegments, Value: root[:]}, {Name: verify.AnchorLast, Value: last}, {Name: verify.AnchorHead, Value: head.Encode()},
-		{Name: verify.AnchorTombstones, Value: zero}, {Name: verify.AnchorPolicy, Value: zero[:32]}, {Name: verify.AnchorDirectory, Value: zero[:32]},
+		{Name: verify.AnchorSegments, Value: root[:]},
+		{Name: verify.AnchorLast, Value: last},
+		{Name: verify.AnchorHead, Value: head.Encode()},
+		{Name: verify.AnchorTombstones, Value: zero},
+		{Name: verify.AnchorPolicy, Value: zero[:32]},
+		{Name: verify.AnchorDirectory, Value: zero[:32]},
 	}
 	leaf := &verify.Leaf{Kind: verify.LeafAnchor, Cell: "eu", Root: verify.CommitFields(fields)}
 	a.Leaf, a.Fields = leaf.Encode(), verify.EncodeFields(fields)

@@ -68,9 +68,8 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	ans, err := c.dispatch(ctx, &env{stdin})
 	if err != nil {
-		var u *usageError
 		hint := ""
-		if errors.As(err, &u) {
+		if u, ok := errors.AsType[*usageError](err); ok {
 			hint = u.hint
 		}
 		return complain(stderr, err, hint)
@@ -110,8 +109,7 @@ func complain(stderr io.Writer, err error, hint string) int {
 
 // reason returns err as text, with the field of a coded error.
 func reason(err error) string {
-	var u *usageError
-	if errors.As(err, &u) {
+	if u, ok := errors.AsType[*usageError](err); ok {
 		return u.Error()
 	}
 	return err.Error()

@@ -206,8 +206,7 @@ func (x *exchange) read(sh *shape, into any) error {
 	}
 	x.body = buffer()
 	if _, err := x.body.ReadFrom(http.MaxBytesReader(x.w, x.r.Body, x.a.limits.MaxBody)); err != nil {
-		var over *http.MaxBytesError
-		if errors.As(err, &over) {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return tooLarge(x.a.limits.MaxBody)
 		}
 		return bonded.Wrap(bonded.CodeInvalid, err, "the body did not arrive whole")

@@ -184,8 +184,7 @@ func (g *generator) component(t reflect.Type) {
 }
 
 func (g *generator) properties(t reflect.Type, properties object, required *[]string) {
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		tag := f.Tag.Get("json")
 		if f.Anonymous && tag == "" {
 			g.properties(f.Type, properties, required)

@@ -99,7 +99,7 @@ func TestOpenAPIDocumentIsWhole(t *testing.T) {
 	used := map[string]bool{}
 	walk(all, func(ref string) {
 		at := all
-		for _, step := range strings.Split(strings.TrimPrefix(ref, "#/"), "/") {
+		for step := range strings.SplitSeq(strings.TrimPrefix(ref, "#/"), "/") {
 			m, _ := at.(object)
 			at = m[step]
 		}

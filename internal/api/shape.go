@@ -88,8 +88,7 @@ func makeShape(t reflect.Type) *shape {
 // addFields lists the fields of t by their JSON names; embedded structs are
 // flattened as package json does.
 func (s *shape) addFields(t reflect.Type) {
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		tag := f.Tag.Get("json")
 		if f.Anonymous && tag == "" {
 			s.addFields(f.Type)

@@ -1,6 +1,8 @@
 package keyholder
 
 import (
+	"encoding/binary"
+
 	"bonded"
 	"bonded/verify"
 )
@@ -75,9 +77,8 @@ func (b budgets) recount(row *verify.BookRow) {
 
 // searchID stands for a searched value in a budget.
 func searchID(seq uint64, item, index int) (id bonded.ID) {
-	for i := range 8 {
-		id[i] = byte(seq >> (8 * i))
-	}
-	id[8], id[9], id[10], id[15] = byte(item), byte(item>>8), byte(index), 0xff
+	binary.LittleEndian.PutUint64(id[:], seq)
+	binary.LittleEndian.PutUint16(id[8:], uint16(item)) //nolint:gosec // below verify.MaxRowItems
+	id[10], id[15] = byte(index), 0xff                  //nolint:gosec // at most verify.MaxRowFields
 	return id
 }

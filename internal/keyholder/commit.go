@@ -3,6 +3,7 @@ package keyholder
 import (
 	"context"
 	"log/slog"
+	"slices"
 
 	"bonded"
 	"bonded/verify"
@@ -155,10 +156,10 @@ func (k *Keyholder) commitGroup(group []*pending) error {
 func (k *Keyholder) undoAll(group []*pending, cause error) []*pending {
 	group = append(group, k.queue...)
 	k.queue = nil
-	for i := len(group) - 1; i >= 0; i-- {
-		undo := group[i].undo
-		for j := len(undo) - 1; j >= 0; j-- {
-			undo[j]()
+	for _, g := range slices.Backward(group) {
+		undo := g.undo
+		for _, u := range slices.Backward(undo) {
+			u()
 		}
 	}
 	k.log.LogAttrs(context.Background(), slog.LevelError, "key-use book not written: nothing was released", slog.Int("requests", len(group)), slog.Any("error", cause))

@@ -93,8 +93,8 @@ func (k *Keyholder) subjectKey(ks *keys, subject bonded.ID) (seal.SubjectKey, bo
 	return sk, ""
 }
 
-func (ks *keys) unwrap(cell bonded.CellID, subject bonded.ID, version uint32, wrapped []byte) (seal.SubjectKey, error) {
-	return seal.UnwrapSubjectKey(ks.suite, ks.cell[version], cell, subject, version, wrapped)
+func (k *keys) unwrap(cell bonded.CellID, subject bonded.ID, version uint32, wrapped []byte) (seal.SubjectKey, error) {
+	return seal.UnwrapSubjectKey(k.suite, k.cell[version], cell, subject, version, wrapped)
 }
 
 // wipe forgets the keys of a batch that is not answered.
@@ -107,7 +107,7 @@ func (b *batch) wipe() {
 }
 
 // signHead signs where the book stands.
-func (ks *keys) signHead(h verify.Head) verify.Head {
-	copy(h.Sig[:], ed25519.Sign(ks.sign, h.Message()))
+func (k *keys) signHead(h verify.Head) verify.Head {
+	copy(h.Sig[:], ed25519.Sign(k.sign, h.Message()))
 	return h
 }

@@ -10,8 +10,8 @@ import (
 )
 
 // signTombstone signs t.
-func (ks *keys) signTombstone(t *verify.Tombstone) {
-	copy(t.Sig[:], ed25519.Sign(ks.sign, t.Message()))
+func (k *keys) signTombstone(t *verify.Tombstone) {
+	copy(t.Sig[:], ed25519.Sign(k.sign, t.Message()))
 }
 
 // Hello answers where the keyholder's books stand. A vault that has seen a

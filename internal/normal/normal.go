@@ -86,7 +86,7 @@ func (n Normaliser) Normalise(value string) (string, error) {
 	if len(value) > MaxSize && n.name != "exact" {
 		return "", tooLarge()
 	}
-	out, hint := "", ""
+	var out, hint string
 	switch n.name {
 	case "exact":
 		return value, nil

@@ -92,8 +92,8 @@ func digitValue(r rune) rune {
 		}
 	}
 	for _, t := range unicode.Nd.R32 {
-		if r >= rune(t.Lo) && r <= rune(t.Hi) {
-			return (r - rune(t.Lo)) % 10
+		if lo, hi := rune(t.Lo), rune(t.Hi); r >= lo && r <= hi { //nolint:gosec // code points
+			return (r - lo) % 10
 		}
 	}
 	return 0

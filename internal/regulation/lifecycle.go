@@ -103,9 +103,9 @@ func (l *Lifecycle) Validate() error {
 // by the calendar day in UTC. It reports false before the first.
 func (l Lifecycle) On(at time.Time) (Entry, bool) {
 	at = at.UTC()
-	for i := len(l) - 1; i >= 0; i-- {
-		if !at.Before(l[i].Date.first) {
-			return l[i], true
+	for _, v := range slices.Backward(l) {
+		if !at.Before(v.Date.first) {
+			return v, true
 		}
 	}
 	return Entry{}, false

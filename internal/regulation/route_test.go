@@ -24,7 +24,8 @@ var deployments = map[string]regulation.Deployment{
 	}},
 	"all": {Default: "eu", Cells: []regulation.Cell{
 		{ID: "ru", Jurisdictions: []bonded.Jurisdiction{"RU"}},
-		{ID: "cn", Jurisdictions: []bonded.Jurisdiction{"CN"}}, {ID: "eu", Jurisdictions: []bonded.Jurisdiction{"EU"}},
+		{ID: "cn", Jurisdictions: []bonded.Jurisdiction{"CN"}},
+		{ID: "eu", Jurisdictions: []bonded.Jurisdiction{"EU"}},
 	}},
 	"east": {Default: "ru", Cells: []regulation.Cell{
 		{ID: "ru", Jurisdictions: []bonded.Jurisdiction{"RU"}}, {ID: "cn", Jurisdictions: []bonded.Jurisdiction{"CN"}},
@@ -75,8 +76,7 @@ func TestRoutesOfShippedPacks(t *testing.T) {
 			if c.All != nil && !slices.Equal(d.Rules, c.All) {
 				t.Errorf("rules %v, want %v", d.Rules, c.All)
 			}
-			var e *bonded.Error
-			if errors.As(err, &e) {
+			if e, ok := errors.AsType[*bonded.Error](err); ok {
 				if e.Field != c.Field {
 					t.Errorf("field %q, want %q", e.Field, c.Field)
 				}

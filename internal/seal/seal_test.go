@@ -272,9 +272,15 @@ func TestKeysNeverPrint(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, v := range []any{
-		k, &k, sk, &sk, vk, &vk, ik, &ik, shares[0], &shares[0], priv, &priv, []seal.Key{k},
-		struct{ K seal.Key }{k}, struct{ k seal.Key }{k}, struct{ s seal.SubjectKey }{sk}, struct{ v seal.VersionKey }{vk},
-		struct{ i seal.IndexKey }{ik}, struct{ u seal.UnsealShare }{shares[0]}, struct{ h seal.HPKEPrivate }{priv},
+		k, &k, sk, &sk, vk, &vk, ik, &ik, shares[0], &shares[0], priv, &priv,
+		[]seal.Key{k},
+		struct{ K seal.Key }{k},
+		struct{ k seal.Key }{k},
+		struct{ s seal.SubjectKey }{sk},
+		struct{ v seal.VersionKey }{vk},
+		struct{ i seal.IndexKey }{ik},
+		struct{ u seal.UnsealShare }{shares[0]},
+		struct{ h seal.HPKEPrivate }{priv},
 	} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%x", "%X", "%q", "%b"} {
 			got := fmt.Sprintf(verb, v)

@@ -54,7 +54,7 @@ func SplitUnsealKey(n, m int) (Key, []UnsealShare, error) {
 	// 1. A random scalar is the secret; key and commitment derive from it.
 	set := bonded.NewID()
 	secret := group.Ristretto255.RandomNonZeroScalar(rand.Reader)
-	key, commitment, err := unsealKey(secret, set, uint8(m))
+	key, commitment, err := unsealKey(secret, set, uint8(m)) //nolint:gosec // at most MaxUnsealShares
 	if err != nil {
 		return Key{}, nil, fmt.Errorf("split unseal key: %w", err)
 	}
@@ -65,7 +65,7 @@ func SplitUnsealKey(n, m int) (Key, []UnsealShare, error) {
 		if err != nil {
 			return Key{}, nil, fmt.Errorf("split unseal key: %w", err)
 		}
-		body := shareBody{set: set, threshold: uint8(m), number: uint8(i + 1), value: [scalarSize]byte(value), commitment: commitment}
+		body := shareBody{set: set, threshold: uint8(m), number: uint8(i + 1), value: [scalarSize]byte(value), commitment: commitment} //nolint:gosec // at most MaxUnsealShares
 		clear(value)
 		shares = append(shares, holdShare(&body))
 	}

@@ -92,8 +92,7 @@ func (f file) parse(data []byte) (ast.Node, error) {
 	}
 	tree, err := parser.Parse(tokens, 0)
 	if err != nil {
-		var ye yaml.Error
-		if errors.As(err, &ye) {
+		if ye, ok := errors.AsType[yaml.Error](err); ok {
 			return nil, f.errorAt(ye.GetToken(), syntaxMessage(ye), "")
 		}
 		return nil, f.errorAt(nil, unreadable, "")

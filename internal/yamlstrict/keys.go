@@ -3,6 +3,7 @@ package yamlstrict
 import (
 	"encoding"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -173,10 +174,5 @@ var opaqueInterfaces = []reflect.Type{
 // opaque reports whether a type reads itself, so that its fields are not keys.
 func opaque(t reflect.Type) bool {
 	p := reflect.PointerTo(deref(t))
-	for _, i := range opaqueInterfaces {
-		if p.Implements(i) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(opaqueInterfaces, p.Implements)
 }

@@ -42,8 +42,7 @@ func (f file) decodeError(body ast.Node, t reflect.Type, err error) error {
 // codedMessage is the message of a bonded.Error from a type that reads
 // itself; other errors may hold the value and are not shown.
 func codedMessage(err error) string {
-	var e *bonded.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*bonded.Error](err); ok {
 		if e.Hint != "" {
 			return e.Message + "; " + e.Hint
 		}
@@ -216,12 +215,12 @@ func (f file) validateInner(node ast.Node, v reflect.Value) error {
 
 func validatorOf(v reflect.Value) (Validator, bool) {
 	if v.CanAddr() && v.Addr().CanInterface() {
-		c, ok := v.Addr().Interface().(Validator)
+		c, ok := reflect.TypeAssert[Validator](v.Addr())
 		return c, ok
 	}
 	p := reflect.New(v.Type()) // map values have no address
 	p.Elem().Set(v)
-	c, ok := p.Interface().(Validator)
+	c, ok := reflect.TypeAssert[Validator](p)
 	return c, ok
 }
 

@@ -61,7 +61,7 @@ func listenLocal(dir string) (net.Listener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("remove old socket: %w", err)
 	}
-	ln, err := net.Listen("unix", path)
+	ln, err := new(net.ListenConfig).Listen(context.Background(), "unix", path) //nolint:contextcheck // returns at once
 	if err != nil {
 		return nil, bonded.Wrap(bonded.CodeConfig, err, "cannot listen on the socket in the folder")
 	}
