@@ -339,3 +339,13 @@ func copyDatabase(t testing.TB, from, to, name string) {
 		must(t, os.WriteFile(filepath.Join(to, name+suffix), b, 0o600))
 	}
 }
+
+func subject(p *client.PutResult) client.SubjectRequest {
+	return client.SubjectRequest{Subject: p.Subject}
+}
+
+func errorAs(err error) (*bonded.Error, bool) {
+	var e *bonded.Error
+	ok := errors.As(err, &e)
+	return e, ok
+}
