@@ -10,9 +10,14 @@ import (
 	"bonded/verify"
 )
 
-// lanes is how many batches of a kind are in flight at once: while one waits
-// for the disks the next is made.
-const lanes = 2
+// How many batches of a kind are in flight at once. Reads fly one by one: those
+// that come meanwhile are the next batch, and larger batches share the price of
+// commits and signatures. A batch of writes is in flight until every writer has
+// committed, so that the next one asks for its keys meanwhile.
+const (
+	readLanes  = 1
+	writeLanes = 2
+)
 
 // lineTimeout bounds how long a batch waits for the keyholder.
 const lineTimeout = 20 * time.Second

@@ -137,8 +137,10 @@ func Open(ctx context.Context, cfg Config) (*Vault, error) {
 	}
 
 	// 4. The lanes.
-	for range lanes {
+	for range readLanes {
 		v.workers.Go(v.readLane)
+	}
+	for range writeLanes {
 		v.workers.Go(v.writeLane)
 	}
 	return v, nil
