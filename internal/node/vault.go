@@ -23,6 +23,7 @@ import (
 	"bonded"
 	"bonded/internal/api"
 	"bonded/internal/grant"
+	"bonded/internal/headroom"
 	"bonded/internal/journal"
 	"bonded/internal/ledger"
 	"bonded/internal/policy"
@@ -35,6 +36,9 @@ import (
 	"bonded/internal/wire"
 	"bonded/verify"
 )
+
+// heapHeadroom is how many bytes the heap grows between collections at least.
+const heapHeadroom = 128 << 20
 
 // A vaultNode is one running vault.
 type vaultNode struct {
@@ -337,6 +341,7 @@ func (n *vaultNode) run(ctx context.Context) error {
 	mux.Handle("/", face)
 	mux.Handle("/ledger/", http.StripPrefix("/ledger", n.ledger.Handler()))
 
+	g.Go(func() error { headroom.Keep(ctx, heapHeadroom); return nil })
 	g.Go(func() error { n.stream.run(ctx); return nil })
 	g.Go(func() error { return n.journal.Run(ctx) })
 	g.Go(func() error { return n.vault.Run(ctx) })

@@ -14,11 +14,15 @@ import (
 	"time"
 
 	"bonded"
+	"bonded/internal/headroom"
 	"bonded/internal/keyholder"
 	"bonded/internal/keyholder/keyholdersql"
 	"bonded/internal/remote"
 	"bonded/internal/wire"
 )
+
+// heapHeadroom is how many bytes the heap grows between collections at least.
+const heapHeadroom = 64 << 20
 
 // ServeOptions are what a start may add to the configuration.
 type ServeOptions struct {
@@ -126,6 +130,7 @@ func (d *daemon) run(ctx context.Context, line, local net.Listener, fatal <-chan
 	serve(line, d.handleVault)
 	serve(local, d.handleLocal)
 	wg.Go(func() { d.files.watch(ctx, reload) })
+	wg.Go(func() { headroom.Keep(ctx, heapHeadroom) })
 	select {
 	case <-ctx.Done():
 	case err := <-fatal:
