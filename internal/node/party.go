@@ -112,7 +112,10 @@ func secret(dir, name string, size int) ([]byte, error) {
 	if size != 0 && len(b) != size {
 		return nil, bad("the key file has the wrong length", nil)
 	}
-	return bytes.TrimSpace(b), nil
+	if size == 0 { // a text; in a key of bytes a space is no space
+		b = bytes.TrimSpace(b)
+	}
+	return b, nil
 }
 
 // serveHTTP runs an HTTP server until ctx ends, then lets calls in work
