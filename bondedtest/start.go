@@ -4,6 +4,7 @@ package bondedtest
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -65,7 +66,7 @@ func Start(t testing.TB, options ...Option) *Deployment {
 	}
 	run, err := deploy.Start(ctx, l, p.Bin)
 	if err != nil {
-		t.Fatalf("start deployment: %v", err)
+		t.Fatalf("start deployment: %v\n%s", err, hintOf(err))
 	}
 	d := &Deployment{run, t}
 	t.Cleanup(func() {
@@ -79,6 +80,14 @@ func Start(t testing.TB, options ...Option) *Deployment {
 		}
 	})
 	return d
+}
+
+func hintOf(err error) string {
+	var e *bonded.Error
+	if errors.As(err, &e) {
+		return e.Hint
+	}
+	return ""
 }
 
 // shortTempDir is t.TempDir with a path short enough for Unix sockets.
