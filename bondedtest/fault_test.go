@@ -22,6 +22,7 @@ import (
 func TestE2EFaults(t *testing.T) {
 	d := bondedtest.Start(t, bondedtest.OneCell())
 	app := d.Client(bondedtest.App, "eu", "service")
+	t.Run("keys that begin and end like text", func(t *testing.T) { keysOfBytes(t, d) })
 	anna, berta := create(t, app, "anna", "Anna Schmidt"), create(t, app, "berta", "Berta Krüger")
 	whole := func(t *testing.T) {
 		t.Helper()
@@ -55,6 +56,19 @@ func TestE2EFaults(t *testing.T) {
 		}
 	}
 	wantBooksHold(t, d, "")
+}
+
+// keysOfBytes gives the vault an index key that begins and ends with white
+// space, before anything is stored under another.
+func keysOfBytes(t *testing.T, d *bondedtest.Deployment) {
+	stop(t, d, "eu/vault")
+	path := filepath.Join(d.Layout.Vault("eu"), "keys", "index.key")
+	key, err := os.ReadFile(path)
+	must(t, err)
+	key[0], key[len(key)-1] = ' ', '\n'
+	must(t, os.WriteFile(path, key, 0o600))
+	restart(t, d, "eu/vault")
+	ready(t, d)
 }
 
 // sealedKeyholder starts the keyholder without its passphrase, gives it a
@@ -316,7 +330,10 @@ func olderCopies(t *testing.T, d *bondedtest.Deployment, app *client.Client, ann
 	}{
 		{"vault.db", "eu/vault", func(from, to string) { copyDatabase(t, from, to, "vault.db") }, vault},
 		{"keyholder.db", "eu/keyholder", func(from, to string) { copyDatabase(t, from, to, "keyholder.db") }, keyholder},
-		{"ledger", "eu/vault", func(from, to string) { copyTree(t, filepath.Join(from, "ledger"), filepath.Join(to, "ledger")) }, vault},
+		{"ledger", "eu/vault", func(from, to string) {
+			must(t, os.RemoveAll(filepath.Join(to, "ledger")))
+			copyTree(t, filepath.Join(from, "ledger"), filepath.Join(to, "ledger"))
+		}, vault},
 	} {
 		stop(t, d, c.party)
 		c.copy(c.dir, today)
