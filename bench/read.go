@@ -63,6 +63,9 @@ func (b *bench) compare(ctx context.Context, base, subject *load) (*pair, error)
 	var bases, subjects, ratios []float64
 	p := &pair{cpu: map[string]float64{}}
 	cpu := map[string][]float64{}
+	if err := b.warm(ctx, base, subject); err != nil {
+		return nil, err
+	}
 	for range b.o.rounds {
 		e, err := base.drive(ctx, b.dir, b.o.duration)
 		if err != nil {
@@ -89,4 +92,19 @@ func (b *bench) compare(ctx context.Context, base, subject *load) (*pair, error)
 		p.cpu[name] = median(v)
 	}
 	return p, nil
+}
+
+// warm drives both for a while that does not count: caches fill, heaps grow to
+// their size, connections are made. Loads of which each body is sent once are
+// not warmed; they would run out of bodies.
+func (b *bench) warm(ctx context.Context, base, subject *load) error {
+	for _, l := range []*load{base, subject} {
+		if l.once {
+			continue
+		}
+		if _, err := l.drive(ctx, b.dir, min(3*time.Second, b.o.duration)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
