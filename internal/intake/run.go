@@ -2,7 +2,6 @@ package intake
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/csv"
 	"encoding/hex"
 	"encoding/json"
@@ -11,6 +10,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 	"unicode/utf8"
 
 	"bonded"
@@ -19,8 +19,12 @@ import (
 
 // Limits of an import.
 const (
-	BatchRows = 100 // rows of one call
-	inFlight  = 4   // calls of one cell at once
+	BatchRows  = 100                 // rows of one call, at most
+	batchBytes = apitype.MaxCall / 2 // of the values of one call; what stands around them takes room as well
+	rowBytes   = 512                 // reckoned for what stands around the values of one row
+	inFlight   = 4                   // calls of one cell at once
+	busyTries  = 8                   // how often a batch is sent whose rows are being written by an earlier call
+	busyWait   = 500 * time.Millisecond
 )
 
 // A Target is the cells an import writes to.
@@ -56,12 +60,6 @@ type row struct {
 	line int
 	key  [16]byte
 	item apitype.PutItem
-}
-
-type batch struct {
-	name string
-	cell bonded.CellID
-	rows []row
 }
 
 type run struct {
@@ -121,22 +119,25 @@ func (r *run) firstRows(file io.Reader) (repeats []row, err error) {
 	}
 	names := slices.Clone(header)
 	seen := map[[16]byte]bool{}
-	open := map[bonded.CellID]*batch{}
-	number := map[bonded.CellID]int{}
+	fill := r.filler("")
 	for r.failed() == nil {
 		rec, err := in.Read()
 		if errors.Is(err, io.EOF) {
 			break
 		}
+		syntax, bad := errors.AsType[*csv.ParseError](err)
+		if err != nil && !bad {
+			return nil, fmt.Errorf("read the file: %w", err)
+		}
 		if r.o.Progress != nil {
 			r.o.Progress(in.InputOffset())
 		}
 		r.sum.Rows++
-		line, _ := in.FieldPos(0)
-		if err != nil {
-			r.rejectSyntax(line, err)
+		if bad { // its fields have no places
+			r.reject(syntax.StartLine, "", bonded.Errorf(bonded.CodeInvalid, "not a row of this file: wrong number of columns or stray quotes"))
 			continue
 		}
+		line, _ := in.FieldPos(0)
 		rw, ok := r.parse(cols, names, rec, line)
 		if !ok {
 			continue
@@ -150,27 +151,14 @@ func (r *run) firstRows(file io.Reader) (repeats []row, err error) {
 			continue
 		}
 		seen[rw.key] = true
-		b := open[cell]
-		if b == nil {
-			number[cell]++
-			b = &batch{name: fmt.Sprintf("%s-%d", cell, number[cell]), cell: cell}
-			open[cell] = b
-		}
-		b.rows = append(b.rows, rw)
-		if len(b.rows) == BatchRows {
-			r.send(b)
-			delete(open, cell)
-		}
+		fill.add(cell, &rw)
 	}
-	for _, b := range open {
-		r.send(b)
-	}
+	fill.flush()
 	return repeats, nil
 }
 
 func (r *run) repeatRows(repeats []row) {
-	open := map[bonded.CellID]*batch{}
-	number := map[bonded.CellID]int{}
+	fill := r.filler("repeat-")
 	for _, rw := range repeats {
 		r.mu.Lock()
 		subject, ok := r.state.people[rw.key]
@@ -180,21 +168,9 @@ func (r *run) repeatRows(repeats []row) {
 			continue
 		}
 		rw.item.Subject, rw.item.Facts = &subject, nil
-		b := open[subject.Cell]
-		if b == nil {
-			number[subject.Cell]++
-			b = &batch{name: fmt.Sprintf("%s-repeat-%d", subject.Cell, number[subject.Cell]), cell: subject.Cell}
-			open[subject.Cell] = b
-		}
-		b.rows = append(b.rows, rw)
-		if len(b.rows) == BatchRows {
-			r.send(b)
-			delete(open, subject.Cell)
-		}
+		fill.add(subject.Cell, &rw)
 	}
-	for _, b := range open {
-		r.send(b)
-	}
+	fill.flush()
 }
 
 // parse turns a record into an item, or rejects it.
@@ -223,6 +199,10 @@ func (r *run) parse(c *columns, header, rec []string, line int) (row, bool) {
 		}
 		rw.item.Values[field] = b
 	}
+	if rw.size() > batchBytes {
+		r.reject(line, "", bonded.Errorf(bonded.CodeTooLarge, "the row is over %d bytes", batchBytes))
+		return rw, false
+	}
 	facts := r.o.Mapping.factsOf(c, rec)
 	rw.item.Facts = &facts
 	rw.key = r.state.person(rec[c.id])
@@ -249,13 +229,13 @@ func (r *run) send(b *batch) {
 		slot = make(chan struct{}, inFlight)
 		r.slot[b.cell] = slot
 	}
-	if ok && done == digest {
+	if ok && done.digest == digest {
 		r.sum.Resumed += len(b.rows)
-		r.count(b, nil)
+		r.count(b, done.rejects)
 	}
 	r.mu.Unlock()
 	if ok {
-		if done != digest {
+		if done.digest != digest {
 			r.fail(&bonded.Error{
 				Code: bonded.CodeConflict, Field: fmt.Sprintf("line %d", b.rows[0].line),
 				Message: "the file is not the one this import began with",
@@ -285,59 +265,69 @@ func (r *run) write(b *batch, digest [32]byte) error {
 		req.Items = append(req.Items, b.rows[i].item)
 	}
 	key := hex.EncodeToString(r.state.id[:8]) + "-" + b.name
-	res, err := r.target.BatchPut(r.ctx, b.cell, key, req)
+	res, err := r.put(b, key, req)
 	if err != nil {
 		return fmt.Errorf("lines %d to %d: %w", b.rows[0].line, b.rows[len(b.rows)-1].line, err)
 	}
-	if len(res.Items) != len(b.rows) {
-		return bonded.Errorf(bonded.CodeInternal, "the cell answered %d of %d rows", len(res.Items), len(b.rows))
-	}
 	var people []statePerson
+	var rejects []stateReject
 	for i, it := range res.Items {
 		if it.Result != nil {
 			people = append(people, statePerson{b.rows[i].key[:], it.Result.Subject})
+		} else if p := it.Error; p != nil {
+			rejects = append(rejects, stateReject{b.rows[i].line, p.Field, p.Code, p.Rules, p.Message})
 		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.count(b, res)
-	return r.state.acknowledge(b.name, digest, people)
+	r.count(b, rejects)
+	return r.state.acknowledge(b.name, digest, people, rejects)
 }
 
-// count adds a batch to the summary; res is nil for a batch of an earlier run.
-func (r *run) count(b *batch, res *apitype.BatchPutResult) {
-	for i, rw := range b.rows {
-		if res != nil && res.Items[i].Error != nil {
-			p := res.Items[i].Error
-			r.rejectLocked(rw.line, p.Field, &bonded.Error{Code: p.Code, Message: p.Message, Rules: p.Rules})
-			continue
+// put sends a batch. Rows that an earlier call of the same key is still
+// writing, after a broken line or an interruption, are not rejected: the batch
+// is sent again.
+func (r *run) put(b *batch, key string, req *apitype.BatchPutRequest) (*apitype.BatchPutResult, error) {
+	for try := 1; ; try++ {
+		res, err := r.target.BatchPut(r.ctx, b.cell, key, req)
+		if err != nil {
+			return nil, err
 		}
-		if _, ok := r.state.people[rw.key]; res == nil && !ok {
-			continue // rejected by the earlier run, and reported there
+		if len(res.Items) != len(b.rows) {
+			return nil, bonded.Errorf(bonded.CodeInternal, "the cell answered %d of %d rows", len(res.Items), len(b.rows))
 		}
-		if rw.item.Subject != nil {
+		busy := slices.ContainsFunc(res.Items, func(it apitype.PutItemResult) bool { return it.Error != nil && it.Error.Code == bonded.CodeBusy })
+		if !busy {
+			return res, nil
+		}
+		if try == busyTries {
+			return nil, bonded.Errorf(bonded.CodeBusy, "an earlier call is still writing these rows")
+		}
+		select {
+		case <-time.After(busyWait):
+		case <-r.ctx.Done():
+			return nil, r.ctx.Err()
+		}
+	}
+}
+
+// count adds a batch to the summary, and what the cell rejected of it to the
+// reject file.
+func (r *run) count(b *batch, rejects []stateReject) {
+	bad := map[int]bool{}
+	for _, j := range rejects {
+		bad[j.Line] = true
+		r.rejectLocked(j.Line, j.Column, &bonded.Error{Code: j.Code, Message: j.Message, Rules: j.Rules})
+	}
+	for _, rw := range b.rows {
+		switch {
+		case bad[rw.line]:
+		case rw.item.Subject != nil:
 			r.sum.Repeated++
-		} else {
+		default:
 			r.sum.People[b.cell]++
 		}
 	}
-}
-
-// digest covers what the batch says, so that a changed file is noticed.
-func (b *batch) digest() [32]byte {
-	h := sha256.New()
-	for i := range b.rows {
-		v, _ := json.Marshal(b.rows[i].item.Values) // map keys are sorted
-		fmt.Fprintf(h, "%d %x %s\n", b.rows[i].line, b.rows[i].key, v)
-	}
-	return [32]byte(h.Sum(nil))
-}
-
-func (r *run) rejectSyntax(line int, err error) {
-	if pe, ok := errors.AsType[*csv.ParseError](err); ok {
-		line = pe.StartLine
-	}
-	r.reject(line, "", bonded.Errorf(bonded.CodeInvalid, "not a row of this file: wrong number of columns or stray quotes"))
 }
 
 func (r *run) reject(line int, column string, err error) {

@@ -21,15 +21,32 @@ import (
 type state struct {
 	f       *os.File
 	id      [16]byte // random; also the key of the HMACs
-	batches map[string][32]byte
+	batches map[string]stateBatch
 	people  map[[16]byte]bonded.SubjectID
 }
 
+// A stateBatch is a batch that is in.
+type stateBatch struct {
+	digest  [32]byte
+	rejects []stateReject
+}
+
 type stateLine struct {
-	Import string        `json:"import,omitempty"` // first line only
-	Batch  string        `json:"batch,omitempty"`
-	Digest []byte        `json:"digest,omitempty"`
-	People []statePerson `json:"people,omitempty"`
+	Import  string        `json:"import,omitempty"` // first line only
+	Batch   string        `json:"batch,omitempty"`
+	Digest  []byte        `json:"digest,omitempty"`
+	People  []statePerson `json:"people,omitempty"`
+	Rejects []stateReject `json:"rejects,omitempty"`
+}
+
+// A stateReject is a row that the cell rejected. It is kept so that an import
+// that goes on writes the whole reject file again.
+type stateReject struct {
+	Line    int         `json:"line"`
+	Column  string      `json:"column,omitempty"`
+	Code    bonded.Code `json:"code"`
+	Rules   []string    `json:"rules,omitempty"`
+	Message string      `json:"message,omitempty"`
 }
 
 type statePerson struct {
@@ -39,7 +56,7 @@ type statePerson struct {
 
 // openState reads the state file at path or begins one.
 func openState(path string) (*state, error) {
-	s := &state{batches: map[string][32]byte{}, people: map[[16]byte]bonded.SubjectID{}}
+	s := &state{batches: map[string]stateBatch{}, people: map[[16]byte]bonded.SubjectID{}}
 	b, err := os.ReadFile(path) //nolint:gosec // the operator names the file
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read import state: %w", err)
@@ -89,7 +106,7 @@ func (s *state) read(b []byte) error {
 		if len(l.Digest) != 32 {
 			return errors.New("a batch without a digest")
 		}
-		s.batches[l.Batch] = [32]byte(l.Digest)
+		s.batches[l.Batch] = stateBatch{[32]byte(l.Digest), l.Rejects}
 		for _, p := range l.People {
 			if len(p.Key) != 16 {
 				return errors.New("a person key of the wrong length")
@@ -101,12 +118,12 @@ func (s *state) read(b []byte) error {
 }
 
 // acknowledge makes durable that a batch is in.
-func (s *state) acknowledge(name string, digest [32]byte, people []statePerson) error {
+func (s *state) acknowledge(name string, digest [32]byte, people []statePerson, rejects []stateReject) error {
 	for _, p := range people {
 		s.people[[16]byte(p.Key)] = p.Subject
 	}
-	s.batches[name] = digest
-	return s.append(stateLine{Batch: name, Digest: digest[:], People: people})
+	s.batches[name] = stateBatch{digest, rejects}
+	return s.append(stateLine{Batch: name, Digest: digest[:], People: people, Rejects: rejects})
 }
 
 func (s *state) append(l stateLine) error {

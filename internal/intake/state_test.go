@@ -18,10 +18,10 @@ func TestStateSurvivesATornLine(t *testing.T) {
 	}
 	who := s.person("id-1")
 	subject := bonded.SubjectID{Cell: "eu", ID: bonded.NewID()}
-	if err := s.acknowledge("eu-1", [32]byte{1}, []statePerson{{who[:], subject}}); err != nil {
+	if err := s.acknowledge("eu-1", [32]byte{1}, []statePerson{{who[:], subject}}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.acknowledge("eu-2", [32]byte{2}, nil); err != nil {
+	if err := s.acknowledge("eu-2", [32]byte{2}, nil, []stateReject{{Line: 2, Code: bonded.CodeWrongType}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.f.Close(); err != nil {
