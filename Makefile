@@ -14,6 +14,8 @@ ARGS    ?=
 FUZZTIME ?= 10s
 
 export CGO_ENABLED := 0
+# Real public officeholders, for tests that import them; skipped when absent.
+export BONDED_OFFICEHOLDERS ?= $(abspath $(wildcard ../shared/data/officeholders.csv))
 
 .PHONY: build run test lint bench bench-large fuzz crash e2e cross clean tools
 
