@@ -4,13 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"sort"
 	"strconv"
 	"time"
 
 	"bonded"
 	"bonded/internal/apitype"
-	"bonded/internal/journal"
 	"bonded/internal/wire"
 	"bonded/verify"
 )
@@ -226,72 +224,26 @@ func (v *Vault) Journal(ctx context.Context, call *Call, q *apitype.JournalReque
 	if err != nil {
 		return nil, err
 	}
-	rows, err := v.journal.Rows(ctx, q.After, limit)
+	page, err := v.journal.Page(ctx, q.After, limit)
 	if err != nil {
 		return nil, err
 	}
-	out := &apitype.JournalResult{Rows: make([]apitype.JournalRow, len(rows)), Segments: [][]byte{}, Anchors: []apitype.AnchorInfo{}, Entry: e.Ref().String()}
-	if len(rows) == 0 {
-		return out, nil
+	out := &apitype.JournalResult{
+		Rows: make([]apitype.JournalRow, len(page.Rows)), Segments: make([][]byte, len(page.Segments)),
+		Anchors: make([]apitype.AnchorInfo, len(page.Anchors)), Next: page.Next, Entry: e.Ref().String(),
 	}
-	for i := range rows {
-		out.Rows[i] = apitype.JournalRow{Position: rows[i].Position, Row: rows[i].Bytes, Salt: rows[i].Salt[:]}
+	for i := range page.Rows {
+		r := &page.Rows[i]
+		out.Rows[i] = apitype.JournalRow{Position: r.Position, Row: r.Bytes, Salt: r.Salt[:]}
 	}
-	last := rows[len(rows)-1].Position
-	if len(rows) == limit {
-		out.Next = last
+	for i := range page.Segments {
+		out.Segments[i] = page.Segments[i].Bytes
 	}
-	segments, err := v.journal.SegmentsEndingIn(ctx, q.After, last)
-	if err != nil {
-		return nil, err
+	for i := range page.Anchors {
+		a := &page.Anchors[i]
+		out.Anchors[i] = apitype.AnchorInfo{Index: a.LedgerIndex, Leaf: a.Leaf, Fields: a.Fields, FirstSegment: a.FirstSegment, LastSegment: a.LastSegment}
 	}
-	if len(segments) == 0 {
-		return out, nil
-	}
-	for i := range segments {
-		out.Segments = append(out.Segments, segments[i].Bytes)
-	}
-	from, to := segments[0].Number, segments[len(segments)-1].Number
-	if q.After == 0 {
-		from = 0 // anchors from before the first segment
-	}
-	out.Anchors, err = v.anchorsOver(ctx, from, to)
-	return out, err
-}
-
-// anchorsOver returns the anchors whose last segment is among those numbered
-// from to to. Numbers of anchors and of their last segments rise together, so
-// the first one is found by halving.
-func (v *Vault) anchorsOver(ctx context.Context, from, to uint64) ([]apitype.AnchorInfo, error) {
-	out := []apitype.AnchorInfo{}
-	newest := v.journal.LastAnchor()
-	if newest == nil {
-		return out, nil
-	}
-	var failed error
-	at := func(n uint64) uint64 { // last segment of the anchor after number n
-		as, err := v.journal.Anchors(ctx, n, 1)
-		if err != nil || len(as) == 0 {
-			failed = err
-			return ^uint64(0)
-		}
-		return as[0].LastSegment
-	}
-	n := uint64(sort.Search(int(newest.Number), func(i int) bool { return at(uint64(i)) >= from })) //nolint:gosec // a count of anchors
-	for failed == nil {
-		as, err := v.journal.Anchors(ctx, n, journal.MaxPage)
-		if err != nil || len(as) == 0 {
-			return out, err
-		}
-		for i := range as {
-			if as[i].LastSegment > to {
-				return out, nil
-			}
-			out = append(out, apitype.AnchorInfo{Index: as[i].LedgerIndex, Leaf: as[i].Leaf, Fields: as[i].Fields, FirstSegment: as[i].FirstSegment, LastSegment: as[i].LastSegment})
-			n = as[i].Number
-		}
-	}
-	return out, failed
+	return out, nil
 }
 
 // Receipt returns the proof that an entry stands in the ledger.
