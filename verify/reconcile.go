@@ -23,8 +23,9 @@ type ReconcileOptions struct {
 	// means there is none.
 	Previous *Checkpoint
 
-	// Anchored asks that the ledger shows every anchor and that an anchor covers
-	// every row: otherwise the answer is [CannotTell].
+	// Anchored asks that the ledger shows every anchor, that an anchor covers
+	// every row, and that the book reaches every head in an anchor: otherwise
+	// the answer is [CannotTell].
 	Anchored bool
 
 	// Progress is called with the journal rows done so far. Nil means none.
@@ -62,6 +63,7 @@ type ReconcileReport struct {
 	Unanchored   uint64 // rows after them
 	ProvenInLog  int64  // anchors shown to be in the ledger
 	NewerAnchors int64  // anchors of the ledger after the last one of the export
+	BookEnd      uint64 // the last row of the book that an anchor shows; over BookRows, the book is cut off or older than the journal
 	Ledger       *CellLedgerReport
 
 	Findings []*Failure // the first MaxFindings faults
@@ -102,7 +104,9 @@ type reconciler struct {
 // The report is never nil. The error is a [Failure]: the first fault, with
 // verdict [DoesNotHold]; or [CannotTell] when an export is cut off or
 // malformed, a ledger file is missing, or more was asked than there is. Entries
-// without a release and a tail that is not yet anchored are no fault.
+// without a release, a tail that is not yet anchored, and a book that ends
+// before a head in an anchor are no fault: nothing but the keyholder's clock
+// could tell a book that was cut from one that was exported earlier.
 //
 // It holds the book and some 100 bytes for each row of the journal in memory.
 func Reconcile(journal *JournalReader, book *BookReader, cell *DirectoryCell, opts ReconcileOptions) (*ReconcileReport, error) {
@@ -196,16 +200,12 @@ func (x *reconciler) readLedger() error {
 	return nil
 }
 
-// checkHead holds a head from an anchor against the book.
+// checkHead holds a head from an anchor against the book. One beyond its end is
+// noted, whatever the keyholder's clock said.
 func (x *reconciler) checkHead(h *Head) *Failure {
-	b := x.book
-	switch {
-	case h.Seq < uint64(len(b.chains)):
-		if h.Chain != b.chains[h.Seq] {
-			return Fail(FailHead, "the book is not the one whose head it shows: row %d or one before it was altered", h.Seq)
-		}
-	case b.head.Time > h.Time:
-		return Fail(FailHead, "the book ends at row %d, signed after an anchor that shows row %d: its tail was cut off", b.head.Seq, h.Seq)
+	x.rep.BookEnd = max(x.rep.BookEnd, h.Seq)
+	if b := x.book; h.Seq < uint64(len(b.chains)) && h.Chain != b.chains[h.Seq] {
+		return Fail(FailHead, "the book is not the one whose head it shows: row %d or one before it was altered", h.Seq)
 	}
 	return nil
 }
@@ -439,6 +439,8 @@ func (x *reconciler) answer() error {
 		return nil
 	}
 	switch {
+	case x.rep.BookEnd > x.rep.BookRows:
+		return Unknown(FailMissing, nil, "the book ends at row %d, but an anchor shows its row %d: ask for a newer export of the book", x.rep.BookRows, x.rep.BookEnd)
 	case x.rep.ProvenInLog < int64(x.rep.Anchors): //nolint:gosec // a count of lines
 		return Unknown(FailMissing, nil, "%d of %d anchors are not shown to be in the ledger", int64(x.rep.Anchors)-x.rep.ProvenInLog, x.rep.Anchors) //nolint:gosec // as above
 	case x.rep.Unanchored > 0:

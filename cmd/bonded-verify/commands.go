@@ -114,7 +114,7 @@ type reconcileCmd struct {
 	Book     string `required:"" placeholder:"FILE" help:"Book of the keyholder, from bonded-keyholder log export. Export it first."`
 	Ledger   string `placeholder:"DIR|URL" help:"Ledger of the cell, to find every anchor in it."`
 	CA       string `name:"ca" placeholder:"FILE" help:"PEM file of further roots for an https URL."`
-	Anchored bool   `help:"Ask that every row is anchored and every anchor in the ledger: otherwise the answer is that it cannot be told."`
+	Anchored bool   `help:"Ask that every row is anchored, every anchor in the ledger and every row of the book that an anchor shows in its export: otherwise the answer is that it cannot be told."`
 }
 
 func (c *reconcileCmd) check(e *env) (*answer, error) {
@@ -295,7 +295,7 @@ func reconcileJSON(r *verify.ReconcileReport) any {
 		findings = append(findings, finding{f.Code, f.Message})
 	}
 	m := map[string]any{
-		"rows": r.Rows, "segments": r.Segments, "anchors": r.Anchors, "book_rows": r.BookRows,
+		"rows": r.Rows, "segments": r.Segments, "anchors": r.Anchors, "book_rows": r.BookRows, "book_end": r.BookEnd,
 		"matched": r.Matched, "orphans": r.Orphans, "destroyed": r.Destroyed, "refused": r.Refused,
 		"refused_not_repeated": r.Unrepeated, "refused_not_in_journal": r.LostAsk,
 		"released_without_entry": r.ReleasedWithoutEntry, "entries_without_release": r.WithoutRelease,
