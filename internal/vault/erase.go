@@ -189,9 +189,16 @@ func (v *Vault) finishErasure(ctx context.Context, e *Erasure) (*verify.Tombston
 	if err != nil {
 		return nil, err
 	}
-	receipt, err := v.awaitReceipt(ctx, ref, []int{o.Item})
+	proof, err := v.awaitReceipt(ctx, ref, []int{o.Item})
 	if err != nil {
 		return nil, fmt.Errorf("receipt of erasure %s: %w", ref, err)
+	}
+	if err := v.awaitWindow(ctx, proof); err != nil {
+		return nil, err
+	}
+	receipt, err := json.Marshal(proof)
+	if err != nil {
+		return nil, fmt.Errorf("encode receipt of erasure %s: %w", ref, err)
 	}
 
 	// 2. What is under way for this person ends first.
@@ -225,13 +232,13 @@ func (v *Vault) finishErasure(ctx context.Context, e *Erasure) (*verify.Tombston
 }
 
 // awaitReceipt returns the receipt of a row as soon as it is anchored.
-func (v *Vault) awaitReceipt(ctx context.Context, ref verify.RowRef, items []int) ([]byte, error) {
+func (v *Vault) awaitReceipt(ctx context.Context, ref verify.RowRef, items []int) (*verify.Receipt, error) {
 	tick := time.NewTicker(erasePoll)
 	defer tick.Stop()
 	for {
 		r, err := v.journal.Receipt(ctx, ref, items)
 		if err == nil {
-			return json.Marshal(r)
+			return r, nil
 		}
 		if !isCode(err, bonded.CodeBusy) {
 			return nil, err
@@ -242,6 +249,27 @@ func (v *Vault) awaitReceipt(ctx context.Context, ref verify.RowRef, items []int
 			return nil, err
 		}
 	}
+}
+
+// awaitWindow waits until the undo window is over as the keyholder counts it:
+// from the witnesses' time of the entry. To ask before would be a refusal in
+// its book, each time.
+func (v *Vault) awaitWindow(ctx context.Context, r *verify.Receipt) error {
+	rep, err := verify.CheckReceipt(r, v.cfg.Directory)
+	if err != nil {
+		return altered(err)
+	}
+	until := rep.Checkpoint.WitnessTime().Add(v.cfg.Undo)
+	tick := time.NewTicker(erasePoll)
+	defer tick.Stop()
+	for v.now().Before(until) {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return bonded.Errorf(bonded.CodeBusy, "the undo window is over %s from now by the witnesses' time", until.Sub(v.now()).Round(time.Second))
+		}
+	}
+	return nil
 }
 
 // destroy asks with the proof of the asker if there is one, else in the name

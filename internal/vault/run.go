@@ -244,7 +244,8 @@ func (v *Vault) orphanedSubject(tx Tx, subject bonded.ID, p *journal.Prepared, i
 	if err != nil {
 		return fmt.Errorf("order erasure: %w", err)
 	}
-	return tx.PutErasure(&Erasure{Subject: subject, Asked: now.Unix(), Due: now.Unix(), Body: body})
+	// The keyholder waits for its undo window here as well.
+	return tx.PutErasure(&Erasure{Subject: subject, Asked: now.Unix(), Due: now.Add(v.cfg.Undo).Unix(), Body: body})
 }
 
 // SessionChallenge relays the keyholder's challenge.

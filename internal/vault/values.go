@@ -133,7 +133,7 @@ func (f *Field) parse(raw []byte) ([]byte, *bonded.Error) {
 		}
 	}
 	if len(plain) > apitype.MaxField {
-		return nil, &bonded.Error{Code: bonded.CodeTooLarge, Message: "value is over 65,536 bytes"}
+		return nil, &bonded.Error{Code: bonded.CodeTooLarge, Message: "value is over 65,536 bytes", Hint: "split it over several fields, or keep it elsewhere and store its address"}
 	}
 	return plain, nil
 }
