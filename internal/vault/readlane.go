@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"bonded"
@@ -40,11 +41,11 @@ func (v *Vault) readLane() {
 func (v *Vault) runReads(batch []*ask) {
 	v.gate.RLock()
 	defer v.gate.RUnlock()
-	defer func() {
-		for _, a := range batch {
+	defer func(all []*ask) {
+		for _, a := range all {
 			close(a.done)
 		}
-	}()
+	}(batch)
 
 	// 1. May anything open now?
 	if err := v.mayOpen(); err != nil {
@@ -55,7 +56,10 @@ func (v *Vault) runReads(batch []*ask) {
 	// 2. Number the rows and ask for the keys, in one order.
 	ctx, cancel := context.WithTimeout(v.background, lineTimeout)
 	defer cancel()
-	rows, sent, wait, sendErr := v.send(ctx, batch)
+	batch, rows, sent, wait, sendErr := v.send(ctx, batch)
+	if len(batch) == 0 {
+		return
+	}
 
 	// 3. Enter the rows here while the keyholder enters its own.
 	head := v.link.durableHead()
@@ -104,26 +108,40 @@ func (v *Vault) runReads(batch []*ask) {
 	v.enterSecond(second)
 }
 
-// send numbers the rows of a batch and sends it to the keyholder. The rows
-// must be committed whatever becomes of the message.
-func (v *Vault) send(ctx context.Context, batch []*ask) (rows []journal.Prepared, sent *flight, wait func() (*wire.UnlockResult, error), err error) {
-	rows = make([]journal.Prepared, len(batch))
+// send numbers the rows of a batch and sends it to the keyholder. It returns
+// the asks that were sent, whose rows must be committed whatever becomes of the
+// message. An ask whose row cannot be entered has its error and is not sent: no
+// key is asked for under a leaf that the journal will not hold.
+func (v *Vault) send(ctx context.Context, batch []*ask) (of []*ask, rows []journal.Prepared, sent *flight, wait func() (*wire.UnlockResult, error), err error) {
 	drafts := make([]*verify.Row, len(batch))
 	for i, a := range batch {
 		drafts[i] = v.row(a)
 	}
-	u := &wire.Unlock{Entries: make([]wire.Entry, len(batch))}
 	v.order.Lock()
 	defer v.order.Unlock()
+	fit := true
 	for i, a := range batch {
 		a.prepared = v.journal.Prepare(drafts[i])
+		if a.err = a.prepared.Err(); a.err != nil {
+			fit = false
+		}
+	}
+	if !fit {
+		batch = slices.DeleteFunc(slices.Clone(batch), func(a *ask) bool { return a.err != nil })
+		if len(batch) == 0 {
+			return nil, nil, nil, nil, nil
+		}
+	}
+	rows = make([]journal.Prepared, len(batch))
+	u := &wire.Unlock{Entries: make([]wire.Entry, len(batch))}
+	for i, a := range batch {
 		rows[i] = a.prepared
 		u.Entries[i] = v.entry(a)
 	}
 	u.Node, u.Incarnation = drafts[0].Node, drafts[0].Incarnation
 	sent = v.link.depart()
 	wait, err = v.cfg.Keys.Unlock(ctx, u)
-	return rows, sent, wait, err
+	return batch, rows, sent, wait, err
 }
 
 // await returns the keyholder's answer to a batch. After a broken line it is

@@ -139,6 +139,9 @@ func (v *Vault) put(ctx context.Context, call *Call, op verify.Operation, collec
 		return v.refused(call, op, collection, a.items, err)
 	} else {
 		a.prepared = v.journal.Prepare(v.row(a))
+		if err := a.prepared.Err(); err != nil {
+			return err
+		}
 	}
 
 	// 4. Seal.

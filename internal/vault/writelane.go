@@ -37,7 +37,16 @@ func (v *Vault) runWrites(batch []*ask) {
 	// 2. Keys under fresh version ids.
 	ctx, cancel := context.WithTimeout(v.background, lineTimeout)
 	defer cancel()
-	_, sent, wait, sendErr := v.send(ctx, batch)
+	all := batch
+	batch, _, sent, wait, sendErr := v.send(ctx, all)
+	for _, a := range all {
+		if a.err != nil { // it was not sent
+			close(a.done)
+		}
+	}
+	if len(batch) == 0 {
+		return
+	}
 	result, err := v.await(wait, sendErr, batch)
 
 	// 3. Each writer seals, commits, and says when it is done: the gate stays
