@@ -63,7 +63,7 @@ type ReconcileReport struct {
 	Unanchored   uint64 // rows after them
 	ProvenInLog  int64  // anchors shown to be in the ledger
 	NewerAnchors int64  // anchors of the ledger after the last one of the export
-	BookEnd      uint64 // the last row of the book that an anchor shows; over BookRows, the book is cut off or older than the journal
+	AnchoredBook uint64 // the last row of the book that an anchor shows; over BookRows, the book is cut off or older than the journal
 	Ledger       *CellLedgerReport
 
 	Findings []*Failure // the first MaxFindings faults
@@ -90,6 +90,7 @@ type reconciler struct {
 	orphans  map[RowRef]*Row // by the row they refer to
 	segments segmentChain
 	anchors  anchorChain
+	undos    undoChain
 	lastHit  uint64 // position of the last row that the book answers
 }
 
@@ -138,6 +139,7 @@ func Reconcile(journal *JournalReader, book *BookReader, cell *DirectoryCell, op
 	// 4. What is left over on either side.
 	x.leftInBook()
 	x.leftInJournal()
+	x.undos.check(x.rows, x.report)
 
 	// 5. The answer.
 	return x.rep, x.answer()
@@ -203,7 +205,7 @@ func (x *reconciler) readLedger() error {
 // checkHead holds a head from an anchor against the book. One beyond its end is
 // noted, whatever the keyholder's clock said.
 func (x *reconciler) checkHead(h *Head) *Failure {
-	x.rep.BookEnd = max(x.rep.BookEnd, h.Seq)
+	x.rep.AnchoredBook = max(x.rep.AnchoredBook, h.Seq)
 	if b := x.book; h.Seq < uint64(len(b.chains)) && h.Chain != b.chains[h.Seq] {
 		return Fail(FailHead, "the book is not the one whose head it shows: row %d or one before it was altered", h.Seq)
 	}
@@ -264,16 +266,17 @@ func (x *reconciler) row(jr *JournalRow) {
 	info.pos = jr.Position
 	info.asked = row.Operation.Unlocks() && row.Outcome == OutcomeAllowed
 	if i, ok := x.book.byLeaf[leaf]; ok {
-		x.match(row, int(i))
+		x.match(row, int(i), jr.Position)
 		info.found = true
 		x.lastHit = max(x.lastHit, jr.Position)
 	}
 	for _, i := range x.book.destroys[leaf] {
-		x.match(row, int(i))
+		x.match(row, int(i), jr.Position)
 		x.lastHit = max(x.lastHit, jr.Position)
 	}
 	x.rows[row.RowRef] = info
 	x.second(row, jr.Position)
+	x.undos.row(row, jr.Position)
 }
 
 // second notes what a row says about the row it refers to.
@@ -295,8 +298,9 @@ func (x *reconciler) second(row *Row, pos uint64) {
 	}
 }
 
-// match compares an entry with its row of the book and counts it.
-func (x *reconciler) match(row *Row, i int) {
+// match compares the entry at a position with its row of the book and counts
+// it.
+func (x *reconciler) match(row *Row, i int, pos uint64) {
 	e := &x.book.rows[i]
 	b, err := DecodeBookRow(e.bytes)
 	if err != nil {
@@ -315,6 +319,9 @@ func (x *reconciler) match(row *Row, i int) {
 		x.report(Fail(FailMismatch, "row %s of the journal says %s, but row %d of the book released keys for it", row.RowRef, row.Outcome, b.Seq))
 	}
 	x.tally(b, row.Outcome == OutcomeOrphan)
+	if b.Kind == BookDestroy {
+		x.undos.destroyed(b, pos)
+	}
 	e.bytes = nil
 }
 
@@ -370,6 +377,9 @@ func (x *reconciler) leftInBook() {
 				x.report(Fail(FailMismatch, "orphan %s of the journal and row %d of the book differ in %s", o.RowRef, b.Seq, f))
 			}
 			x.tally(b, true)
+			if b.Kind == BookDestroy {
+				x.undos.destroyed(b, 0)
+			}
 			continue
 		}
 		if !released(b) {
@@ -439,8 +449,8 @@ func (x *reconciler) answer() error {
 		return nil
 	}
 	switch {
-	case x.rep.BookEnd > x.rep.BookRows:
-		return Unknown(FailMissing, nil, "the book ends at row %d, but an anchor shows its row %d: ask for a newer export of the book", x.rep.BookRows, x.rep.BookEnd)
+	case x.rep.AnchoredBook > x.rep.BookRows:
+		return Unknown(FailMissing, nil, "the book ends at row %d, but an anchor shows its row %d: ask for a newer export of the book", x.rep.BookRows, x.rep.AnchoredBook)
 	case x.rep.ProvenInLog < int64(x.rep.Anchors): //nolint:gosec // a count of lines
 		return Unknown(FailMissing, nil, "%d of %d anchors are not shown to be in the ledger", int64(x.rep.Anchors)-x.rep.ProvenInLog, x.rep.Anchors) //nolint:gosec // as above
 	case x.rep.Unanchored > 0:

@@ -2,10 +2,13 @@ package verify_test
 
 import (
 	"bytes"
+	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
+	"bonded"
 	"bonded/verify"
 )
 
@@ -191,6 +194,65 @@ func TestReconcileMatchesSeveralDestructionsWithOneEntry(t *testing.T) {
 	wantFailure(t, err, verify.DoesNotHold, verify.FailMismatch)
 }
 
+// An erasure that was taken back orders no destruction any more; a second one
+// does, and so does one whose undo failed.
+func TestReconcileFindsADestructionThatWasTakenBack(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		refers bool           // the undo names the erasure
+		failed bool           // a second row says that the undo failed
+		twice  bool           // erased again after the undo
+		other  string         // whom the undo names; "" for the one erased
+		refuse verify.Outcome // of the undo, if not allowed
+		want   verify.Verdict
+	}{
+		{name: "taken back by name", refers: true, want: verify.DoesNotHold},
+		{name: "taken back", want: verify.DoesNotHold},
+		{name: "an undo that failed", refers: true, failed: true},
+		{name: "an undo that was refused", refers: true, refuse: verify.OutcomeRefused},
+		{name: "erased again", refers: true, twice: true},
+		{name: "erased again, unnamed", twice: true},
+		{name: "another subject", other: "b"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := newHistory(t, "Ca Cb")
+			order := func(op verify.Operation, subject string, edit func(*verify.Row)) *verify.Row {
+				h.seq++
+				row := h.newRow(op, subject)
+				row.Items[0].Record, row.Items[0].Fields = bonded.ID{}, nil
+				if edit != nil {
+					edit(row)
+				}
+				h.enter(row, salt(fmt.Sprint("row ", h.seq)))
+				return row
+			}
+			erasure := order(verify.OpErase, "a", nil)
+			undo := order(verify.OpEraseUndo, cmp.Or(c.other, "a"), func(r *verify.Row) {
+				r.Outcome = cmp.Or(c.refuse, verify.OutcomeAllowed)
+				if c.refers {
+					r.Refers = erasure.RowRef
+				}
+			})
+			if c.failed {
+				order(verify.OpEraseUndo, "a", func(r *verify.Row) { r.Outcome, r.Refers = verify.OutcomeConflict, undo.RowRef })
+			}
+			if c.twice {
+				erasure = order(verify.OpErase, "a", nil)
+			}
+			h.release(erasure, verify.RowLeaf(erasure, salt(fmt.Sprint("row ", erasure.Seq))), 0)
+			h.seal()
+			h.anchor()
+			r, err := reconcile(t, h, verify.ReconcileOptions{Ledger: h.log().fetch, Anchored: true}, nil, nil)
+			if r.Destroyed != 1 || verify.VerdictOf(err) != c.want {
+				t.Fatalf("%v %+v", err, r)
+			}
+			if f := verify.FailureOf(err); f != nil && (f.Code != verify.FailUndone || f.Message != "row 3 of the book destroyed a key for row 1.1.3, but row 1.1.4 of the journal took that erasure back") {
+				t.Errorf("says %s: %v", f.Code, f)
+			}
+		})
+	}
+}
+
 // A batch whose every item was refused released nothing, entered or not.
 func TestReconcileDoesNotCountABatchOfRefusals(t *testing.T) {
 	h := newHistory(t, "Ca")
@@ -278,12 +340,12 @@ func TestReconcileCannotTellFromABookWithItsTailCutOff(t *testing.T) {
 			t.Errorf("%s: %v %+v", name, err, r2)
 		}
 		for _, rep := range []*verify.ReconcileReport{r, r2} {
-			if says := strings.Join(rep.Sentences(), "\n"); rep.BookEnd != 6 || !strings.Contains(says, "The book ends at row 2, but an anchor shows its row 6") {
+			if says := strings.Join(rep.Sentences(), "\n"); rep.AnchoredBook != 6 || !strings.Contains(says, "The book ends at row 2, but an anchor shows its row 6") {
 				t.Errorf("%s: says %s", name, says)
 			}
 		}
 	}
-	if r, err := reconcileWithHead(t, h, whole, h.head(), verify.ReconcileOptions{Ledger: h.log().fetch, Anchored: true}); err != nil || r.BookEnd != 6 {
+	if r, err := reconcileWithHead(t, h, whole, h.head(), verify.ReconcileOptions{Ledger: h.log().fetch, Anchored: true}); err != nil || r.AnchoredBook != 6 {
 		t.Errorf("the whole book: %v", err)
 	}
 }

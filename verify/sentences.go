@@ -40,7 +40,7 @@ func (rep *ReconcileReport) Sentences() []string {
 			rep.Proven.Releases, rep.Proven.Items, rep.Asserted.Releases, rep.Asserted.Items, rep.Jobs.Releases, rep.Jobs.Items),
 		s("Of the same releases, %d (%d items) are vault-resolved: the vault chose what was opened.", rep.Resolved.Releases, rep.Resolved.Items),
 	}
-	if n := rep.BookEnd; n > rep.BookRows {
+	if n := rep.AnchoredBook; n > rep.BookRows {
 		lines = append(lines, s("The book ends at row %d, but an anchor shows its row %d: it was exported before that anchor, or its end was cut off. Ask for a newer export.", rep.BookRows, n))
 	}
 	return append(lines, rep.JournalSentences()...)

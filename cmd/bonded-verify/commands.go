@@ -295,7 +295,7 @@ func reconcileJSON(r *verify.ReconcileReport) any {
 		findings = append(findings, finding{f.Code, f.Message})
 	}
 	m := map[string]any{
-		"rows": r.Rows, "segments": r.Segments, "anchors": r.Anchors, "book_rows": r.BookRows, "book_end": r.BookEnd,
+		"rows": r.Rows, "segments": r.Segments, "anchors": r.Anchors, "book_rows": r.BookRows, "anchored_book_rows": r.AnchoredBook,
 		"matched": r.Matched, "orphans": r.Orphans, "destroyed": r.Destroyed, "refused": r.Refused,
 		"refused_not_repeated": r.Unrepeated, "refused_not_in_journal": r.LostAsk,
 		"released_without_entry": r.ReleasedWithoutEntry, "entries_without_release": r.WithoutRelease,
