@@ -105,8 +105,9 @@ func wellFormed(e *wire.Entry) (rule string) {
 			if !bonded.ValidName(f.Name) || write && !f.Version.IsZero() || !write && !reseal && f.Version.IsZero() {
 				return "keyholder.form"
 			}
-			for l := range j {
-				if it.Fields[l] == *f {
+			for l := range j { // at most verify.MaxRowFields
+				o := &it.Fields[l]
+				if o.Name == f.Name && (!reseal || o.Version.IsZero() == f.Version.IsZero()) {
 					return "keyholder.form"
 				}
 			}
@@ -164,11 +165,12 @@ func (k *Keyholder) assured(g *grantEntry, e *wire.Entry, now time.Time) ruling 
 		}
 		return ruling{}
 	case verify.AssuranceProven:
+		if !coversItems(k.cfg.Cell, e) {
+			return no(bonded.CodeProof, "keyholder.named")
+		}
 		named := e.Auth.Named
 		if len(named) == 0 {
 			named = wire.NamedItems(k.cfg.Cell, e.Items)
-		} else if !coversItems(k.cfg.Cell, named, e) {
-			return no(bonded.CodeProof, "keyholder.named")
 		}
 		r := wire.Request{
 			Cell: k.cfg.Cell, Operation: e.Operation, Collection: e.Collection, Purpose: e.Purpose,
@@ -184,73 +186,6 @@ func (k *Keyholder) assured(g *grantEntry, e *wire.Entry, now time.Time) ruling 
 	return no(bonded.CodeProof, "keyholder.assurance")
 }
 
-// coversItems reports whether the items asked are among those the client
-// named. Item by item unless the vault resolved them; then at least their
-// subjects, where the client named subjects.
-func coversItems(cell bonded.CellID, named []wire.Named, e *wire.Entry) bool {
-	if e.Auth.Resolved {
-		return resolvedWithin(cell, named, e)
-	}
-	if len(named) != len(e.Items) {
-		return false
-	}
-	for i := range e.Items {
-		it, n := &e.Items[i], &named[i]
-		if n.Token != "" || !namedFields(n, it) {
-			return false
-		}
-		if e.Operation == verify.OpFind {
-			continue
-		}
-		if it.Create { // the ids of what is created are the vault's choice
-			if n.Subject != "" || n.Record != "" {
-				return false
-			}
-			continue
-		}
-		if n.Subject != (bonded.SubjectID{Cell: cell, ID: it.Subject}).String() {
-			return false
-		}
-		newRecord := n.Record == "" && e.Operation == verify.OpWrite
-		if !newRecord && n.Record != (bonded.RecordID{Cell: cell, ID: it.Record}).String() {
-			return false
-		}
-	}
-	return true
-}
-
-// namedFields reports whether the item's fields and index values are of
-// fields the client named; there is no star.
-func namedFields(n *wire.Named, it *wire.Item) bool {
-	for j := range it.Fields {
-		if !slices.Contains(n.Fields, it.Fields[j].Name) {
-			return false
-		}
-	}
-	for j := range it.Index {
-		if !slices.Contains(n.Fields, it.Index[j].Field) {
-			return false
-		}
-	}
-	return true
-}
-
-func resolvedWithin(cell bonded.CellID, named []wire.Named, e *wire.Entry) bool {
-	subjects := make(map[string]bool, len(named))
-	for i := range named {
-		if named[i].Subject == "" {
-			return true // a token or a query: the vault alone knows whose
-		}
-		subjects[named[i].Subject] = true
-	}
-	for i := range e.Items {
-		if !e.Items[i].Subject.IsZero() && !e.Items[i].Create && !subjects[(bonded.SubjectID{Cell: cell, ID: e.Items[i].Subject}).String()] {
-			return false
-		}
-	}
-	return true
-}
-
 // policyRequest returns what the policy is asked. Fields are named once each,
 // in the order asked; the keyholder knows no classes.
 func (k *Keyholder) policyRequest(g *grantEntry, e *wire.Entry) *policy.Request {
@@ -262,18 +197,16 @@ func (k *Keyholder) policyRequest(g *grantEntry, e *wire.Entry) *policy.Request 
 	if len(k.trust.cell.Jurisdictions) > 0 {
 		q.CellJurisdiction = k.trust.cell.Jurisdictions[0]
 	}
+	var fields distinct
 	for i := range e.Items {
 		for j := range e.Items[i].Fields {
-			if f := e.Items[i].Fields[j].Name; !slices.Contains(q.Fields, f) {
-				q.Fields = append(q.Fields, f)
-			}
+			fields.add(e.Items[i].Fields[j].Name)
 		}
 		for j := range e.Items[i].Index {
-			if f := e.Items[i].Index[j].Field; !slices.Contains(q.Fields, f) {
-				q.Fields = append(q.Fields, f)
-			}
+			fields.add(e.Items[i].Index[j].Field)
 		}
 	}
+	q.Fields = fields.names
 	return q
 }
 
