@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"time"
 
 	"bonded"
 	"bonded/internal/journal"
@@ -140,18 +141,31 @@ func (v *Vault) drained() <-chan struct{} {
 	return ch
 }
 
-// gather returns first and what else waits, up to a full batch.
-func gather(lane chan *ask, first *ask) []*ask {
-	batch := append(make([]*ask, 0, 16), first)
+// gather returns first and what else waits, up to a full batch. While the
+// batch is below want it waits a moment for more.
+func gather(lane chan *ask, first *ask, want int) []*ask {
+	batch := append(make([]*ask, 0, max(16, want)), first)
 	size := first.size
+	var late <-chan time.Time
 	for len(batch) < DefaultLaneBatch && size < gatherBytes {
+		var a *ask
 		select {
-		case a := <-lane:
-			batch = append(batch, a)
-			size += a.size
+		case a = <-lane:
 		default:
-			return batch
+			if len(batch) >= want {
+				return batch
+			}
+			if late == nil {
+				late = time.After(patience)
+			}
+			select {
+			case a = <-lane:
+			case <-late:
+				return batch
+			}
 		}
+		batch = append(batch, a)
+		size += a.size
 	}
 	return batch
 }

@@ -23,13 +23,33 @@ const (
 // lineTimeout bounds how long a batch waits for the keyholder.
 const lineTimeout = 20 * time.Second
 
+// Where many call at once, those who were just answered call again within a
+// moment: waiting for nine in ten of them makes half as many batches, and each
+// caller is answered sooner. Few callers are not waited for.
+const (
+	patience = 2 * time.Millisecond
+	many     = 8 // callers from which it pays
+)
+
+// expected returns how many asks are worth waiting for, by how many were in
+// the last batch or came while it was in flight.
+func expected(callers int) int {
+	if callers < many {
+		return 1
+	}
+	return callers * 9 / 10
+}
+
 // readLane takes waiting reads and runs them as one batch: one commit and one
-// message for all of them. It does not wait for a batch to fill.
+// message for all of them.
 func (v *Vault) readLane() {
+	callers := 0
 	for {
 		select {
 		case first := <-v.reads:
-			v.runReads(gather(v.reads, first))
+			batch := gather(v.reads, first, expected(callers))
+			v.runReads(batch)
+			callers = len(batch) + len(v.reads)
 		case <-v.stop:
 			return
 		}

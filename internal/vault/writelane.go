@@ -14,7 +14,7 @@ func (v *Vault) writeLane() {
 	for {
 		select {
 		case first := <-v.writes:
-			v.runWrites(gather(v.writes, first))
+			v.runWrites(gather(v.writes, first, 1))
 		case <-v.stop:
 			return
 		}
