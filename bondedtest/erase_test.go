@@ -6,7 +6,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -112,5 +115,42 @@ func TestE2EEraseAndRetention(t *testing.T) {
 			return fmt.Errorf("no row says so")
 		})
 	})
-	wantBooksHold(t, d, "")
+	t.Run("the keys are gone", func(t *testing.T) {
+		poll(t, "the end of two keys", func() error {
+			s, err := app.Status(t.Context())
+			if err == nil && s.Keyholder.Subjects != 1 {
+				err = fmt.Errorf("the keyholder has %d keys", s.Keyholder.Subjects)
+			}
+			return err
+		})
+		// Nobody asked for a destruction before its time.
+		j, b := exportBooks(t, d)
+		if code, out := reconcile(t, d, j, b); code != 0 || !strings.Contains(out, "destroyed: 2 ") {
+			t.Errorf("reconcile ended with %d:\n%s", code, out)
+		}
+		if n := refusedDestructions(t, b); n != 0 {
+			t.Errorf("the keyholder refused %d destructions", n)
+		}
+	})
+}
+
+func refusedDestructions(t *testing.T, book string) (n int) {
+	t.Helper()
+	f, err := os.Open(book)
+	must(t, err)
+	defer f.Close() //nolint:errcheck // read only
+	r, err := verify.NewBookReader(f)
+	must(t, err)
+	for {
+		b, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return n
+		}
+		must(t, err)
+		row, err := verify.DecodeBookRow(b)
+		must(t, err)
+		if row.Kind == verify.BookDestroy && row.Outcome == verify.OutcomeRefused {
+			n++
+		}
+	}
 }
