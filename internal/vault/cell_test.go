@@ -70,6 +70,7 @@ type cell struct {
 	dir     string
 	suite   seal.Suite
 	schema  string
+	rules   string // the operator's policy
 	undo    time.Duration
 	skew    atomic.Int64 // added to the vault's clock, in nanoseconds
 	grants  *grant.Set
@@ -154,7 +155,7 @@ func (s *inProcess) Call(ctx context.Context, kind byte, payload []byte) ([]byte
 func newCell(t testing.TB, change ...func(*cell)) *cell {
 	t.Helper()
 	slog.SetDefault(slog.New(slog.DiscardHandler))
-	c := &cell{t: t, dir: t.TempDir(), suite: seal.AES256GCM, schema: testSchema, master: seal.NewKey()}
+	c := &cell{t: t, dir: t.TempDir(), suite: seal.AES256GCM, schema: testSchema, rules: operatorPolicy, master: seal.NewKey()}
 	_, c.admin, _ = ed25519.GenerateKey(rand.Reader)
 	_, c.promise, _ = ed25519.GenerateKey(rand.Reader)
 	for _, f := range change {
@@ -251,7 +252,13 @@ func (c *cell) newGrants() {
 		g("proofs-only", func(g *grant.Grant) { g.Bearer = false }),
 		g("elsewhere", func(g *grant.Grant) { g.Location = "cn" }),
 		g("narrow", func(g *grant.Grant) { g.Scope = map[string][]string{"users": {"name"}} }),
-		g("desk", func(g *grant.Grant) { g.Purposes, g.Erase = []bonded.Purpose{"subject_request"}, true }),
+		g("desk", func(g *grant.Grant) {
+			g.Roles, g.Purposes, g.Erase = []string{"privacy"}, []bonded.Purpose{"subject_request"}, true
+		}),
+		g("narrow-desk", func(g *grant.Grant) {
+			g.Roles, g.Purposes, g.Scope = []string{"privacy"}, []bonded.Purpose{"subject_request"}, map[string][]string{"users": {"name"}}
+		}),
+		g("auditor", func(g *grant.Grant) { g.Roles, g.Purposes = []string{"auditor"}, []bonded.Purpose{"audit"} }),
 		g("jobs", func(g *grant.Grant) {
 			g.Purposes, g.Job, g.Bearer, g.Key, g.BearerHash, g.Erase = []bonded.Purpose{"maintenance"}, true, false, "", "", true
 		}),
@@ -259,7 +266,7 @@ func (c *cell) newGrants() {
 }
 
 func (c *cell) policy() *policy.Set {
-	set, err := policy.Compile("policy.cedar", []byte(operatorPolicy), c.table.Forbids(time.Now()))
+	set, err := policy.Compile("policy.cedar", []byte(c.rules), c.table.Forbids(time.Now()))
 	must(c.t, err)
 	return set
 }

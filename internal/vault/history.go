@@ -9,6 +9,7 @@ import (
 
 	"bonded"
 	"bonded/internal/apitype"
+	"bonded/internal/grant"
 	"bonded/internal/wire"
 	"bonded/verify"
 )
@@ -52,23 +53,59 @@ func (v *Vault) History(ctx context.Context, call *Call, q *apitype.SubjectReque
 		out.Next = strconv.FormatUint(rows[limit-1].Position, 10)
 	}
 	for i := range rows {
-		out.Entries = append(out.Entries, historyEntry(rows[i].Row, q.Subject.ID))
+		out.Entries = append(out.Entries, v.historyEntry(call.Grant, rows[i].Row, q.Subject.ID))
 	}
 	return out, nil
 }
 
-func historyEntry(r *verify.Row, subject bonded.ID) apitype.HistoryEntry {
+// historyEntry shows a row to a principal. Of an entry that names what its
+// grant does not cover it shows that it was, and not why or on what.
+func (v *Vault) historyEntry(g *grant.Grant, r *verify.Row, subject bonded.ID) apitype.HistoryEntry {
 	e := apitype.HistoryEntry{
 		Entry: r.RowRef.String(), Time: time.UnixMilli(int64(r.Time)).UTC(), //nolint:gosec // milliseconds
 		Operation: r.Operation.String(), Outcome: r.Outcome.String(), Code: r.Code, Principal: r.Principal,
-		Assurance: r.Assurance.String(), Collection: r.Collection, Purpose: r.Purpose, Reason: r.Reason, Basis: r.Basis, Rules: r.Rules,
+		Assurance: r.Assurance.String(), Collection: r.Collection, Purpose: r.Purpose, Basis: r.Basis, Rules: r.Rules,
 	}
+	if !v.inScope(g, r) {
+		return e
+	}
+	e.Reason = r.Reason
 	for i := range r.Items {
 		if r.Items[i].Subject == subject {
 			e.Fields = append(e.Fields, r.Items[i].Fields...)
 		}
 	}
 	return e
+}
+
+// inScope reports whether a principal may see all of a row: its own, or one
+// whose every field its grant covers. A row without a collection is about the
+// whole person, so the grant must cover something of each collection.
+func (v *Vault) inScope(g *grant.Grant, r *verify.Row) bool {
+	if r.Principal == g.ID {
+		return true
+	}
+	if r.Collection == "" {
+		for name := range v.cfg.Schema.Collections {
+			if len(g.Scope[name]) == 0 {
+				return false
+			}
+		}
+		return true
+	}
+	if len(g.Scope[r.Collection]) == 0 {
+		return false
+	}
+	for i := range r.Items {
+		for _, names := range [][]string{r.Items[i].Fields, r.Items[i].Index} {
+			for _, f := range names {
+				if !g.Covers(r.Collection, f) {
+					return false
+				}
+			}
+		}
+	}
+	return true
 }
 
 // beginSubject begins a call about one person who is here.
@@ -246,7 +283,10 @@ func (v *Vault) Journal(ctx context.Context, call *Call, q *apitype.JournalReque
 	return out, nil
 }
 
-// Receipt returns the proof that an entry stands in the ledger.
+// Receipt returns the proof that an entry stands in the ledger: to the
+// principal of the entry, to those who may read the journal, and to those who
+// may see the history of every person in it. To others an entry is as one that
+// does not exist.
 func (v *Vault) Receipt(ctx context.Context, call *Call, q *apitype.ReceiptRequest) (*verify.Receipt, error) {
 	a, err := v.begin(call, verify.OpReceipt, nil)
 	if err != nil {
@@ -256,6 +296,16 @@ func (v *Vault) Receipt(ctx context.Context, call *Call, q *apitype.ReceiptReque
 	if !ok {
 		return nil, v.fail(a, &bonded.Error{Code: bonded.CodeBadID, Field: "entry", Message: "not the name of an entry", Hint: "use node.incarnation.sequence as the answer gave it"})
 	}
+	auditor, desk := v.permits(call, verify.OpJournalRead), v.permits(call, verify.OpHistory)
+	row, err := v.journal.RowByRef(ctx, ref)
+	switch {
+	case isCode(err, bonded.CodeWithheld):
+		return nil, v.fail(a, withheld("entry"))
+	case err != nil:
+		return nil, v.fail(a, err)
+	case row.Row.Principal != call.Grant.ID && !auditor && !(desk && aboutPeople(row.Row) && v.inScope(call.Grant, row.Row)):
+		return nil, v.fail(a, withheld("entry"))
+	}
 	r, err := v.journal.Receipt(ctx, ref, q.Items)
 	if err != nil {
 		return nil, v.fail(a, err)
@@ -264,4 +314,21 @@ func (v *Vault) Receipt(ctx context.Context, call *Call, q *apitype.ReceiptReque
 		return nil, err
 	}
 	return r, nil
+}
+
+// permits reports whether the policy lets the caller do op at all.
+func (v *Vault) permits(call *Call, op verify.Operation) bool {
+	_, err := v.decide(call, op, nil, nil)
+	return err == nil
+}
+
+// aboutPeople reports whether every item of a row names a person, and there is
+// one.
+func aboutPeople(r *verify.Row) bool {
+	for i := range r.Items {
+		if r.Items[i].Subject.IsZero() {
+			return false
+		}
+	}
+	return len(r.Items) > 0
 }
