@@ -39,12 +39,12 @@ type Grant struct {
 	Roles      []string            `json:"roles"`                // such as "app", "privacy", "auditor"
 	Purposes   []bonded.Purpose    `json:"purposes"`             // purposes it may name
 	Scope      map[string][]string `json:"scope"`                // collection → fields; "*" alone means every field of that collection
-	Budget     uint32              `json:"budget"`               // distinct subjects an hour; must be above 0
+	Budget     uint32              `json:"budget"`               // distinct subjects an hour, and 16 index values for each; must be above 0
 	Bearer     bool                `json:"bearer"`               // may ask without a proof (vault-asserted)
 	NotBefore  time.Time           `json:"not_before"`           //
 	NotAfter   time.Time           `json:"not_after"`            //
 	Job        bool                `json:"job,omitempty"`        // background work of the vault: re-seal, retention
-	JobRate    uint32              `json:"job_rate,omitempty"`   // items an hour for a job
+	JobRate    uint32              `json:"job_rate,omitempty"`   // items an hour for a job; 0 means its budget of subjects
 	Erase      bool                `json:"erase,omitempty"`      // may ask for the destruction of subject keys
 	HourlyCap  uint32              `json:"hourly_cap,omitempty"` // destructions an hour; 0 means 100
 	BearerHash string              `json:"bearer_hash,omitempty"`

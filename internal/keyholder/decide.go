@@ -60,11 +60,11 @@ func (k *Keyholder) decide(u *wire.Unlock, e *wire.Entry, now time.Time) ruling 
 	}
 
 	// 6. The budget.
-	limit := g.Budget
-	if e.Auth.Assurance == verify.AssuranceJob && g.JobRate > 0 {
+	limit, perItem := g.Budget, e.Auth.Assurance == verify.AssuranceJob && g.JobRate > 0
+	if perItem {
 		limit = g.JobRate
 	}
-	if !k.state.budgets.spend(g.ID, millis(now), limit, k.counted(e)) {
+	if !k.state.budgets.spend(g.ID, millis(now), limit, costOf(e, perItem)) {
 		return no(bonded.CodeBudget, "keyholder.budget")
 	}
 	return r
@@ -79,10 +79,15 @@ func first(ss []string) string {
 
 // wellFormed checks that an entry asks for what its operation can ask for. A
 // read names versions and so opens what is stored; a write names none, so it
-// cannot.
+// cannot. A record stands only once among what is written, so that it has one
+// index value a field.
 func wellFormed(e *wire.Entry) (rule string) {
 	if !e.Operation.Unlocks() || !bonded.ValidName(e.Collection) || !e.Purpose.Valid() || len(e.Items) == 0 {
 		return "keyholder.form"
+	}
+	var written map[[2]bonded.ID]struct{}
+	if len(e.Items) > 1 && (e.Operation == verify.OpCreate || e.Operation == verify.OpWrite || e.Operation == verify.OpReseal) {
+		written = make(map[[2]bonded.ID]struct{}, len(e.Items))
 	}
 	for i := range e.Items {
 		it := &e.Items[i]
@@ -99,6 +104,13 @@ func wellFormed(e *wire.Entry) (rule string) {
 			it.Create && !write,
 			len(it.Index) > 0 && !write && !search && !reseal:
 			return "keyholder.form"
+		}
+		if written != nil {
+			at := [2]bonded.ID{it.Subject, it.Record}
+			if _, twice := written[at]; twice && !it.Create { // creating twice gets nothing, see itemCode
+				return "keyholder.form"
+			}
+			written[at] = struct{}{}
 		}
 		for j := range it.Fields {
 			f := &it.Fields[j]
@@ -208,24 +220,6 @@ func (k *Keyholder) policyRequest(g *grantEntry, e *wire.Entry) *policy.Request 
 	}
 	q.Fields = fields.names
 	return q
-}
-
-// counted returns what an entry costs its budget: its subjects, and each value
-// searched for.
-func (k *Keyholder) counted(e *wire.Entry) []bonded.ID {
-	ids := make([]bonded.ID, 0, len(e.Items))
-	for i := range e.Items {
-		if it := &e.Items[i]; !it.Subject.IsZero() {
-			ids = append(ids, it.Subject)
-		} else {
-			for j := range it.Index {
-				id := bonded.ID(it.Index[j].Inner[:bonded.IDSize]) // equal searches count once
-				id[0] ^= it.Index[j].Field[0]
-				ids = append(ids, id)
-			}
-		}
-	}
-	return ids
 }
 
 // itemCode returns why one item of an allowed entry gets nothing, or empty.
