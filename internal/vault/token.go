@@ -27,7 +27,7 @@ func (v *Vault) TokenCreate(ctx context.Context, call *Call, q *apitype.TokenReq
 	if err != nil {
 		return nil, err
 	}
-	if err := v.mustHave(ctx, c, q.Subject.ID, q.Record.ID); err != nil {
+	if _, err := v.mustHave(ctx, c, q.Subject.ID, q.Record.ID); err != nil {
 		return nil, v.fail(a, err)
 	}
 	for _, f := range fields {
@@ -113,9 +113,15 @@ func (v *Vault) RecordDelete(ctx context.Context, call *Call, q *apitype.RecordD
 	if err != nil {
 		return nil, err
 	}
-	if err := v.mustHave(ctx, c, q.Subject.ID, q.Record.ID); err != nil {
+	was, err := v.mustHave(ctx, c, q.Subject.ID, q.Record.ID)
+	if err != nil {
 		return nil, v.fail(a, err)
 	}
+	d, err := v.decide(call, verify.OpRecordDelete, c, v.storedFields(c, was)) // again, with what the record holds
+	if err != nil {
+		return nil, v.fail(a, mayNotDrop(err))
+	}
+	a.rules, a.policy = d.rules, d.policy
 	out := new(apitype.EntryResult)
 	_, err = v.enterReplayed(ctx, a, func(tx Tx) error {
 		out.Entry = a.prepared.Row.RowRef.String()
@@ -125,6 +131,9 @@ func (v *Vault) RecordDelete(ctx context.Context, call *Call, q *apitype.RecordD
 		}
 		if r == nil || r.State != StateActive {
 			return withheld("record")
+		}
+		if r.Version != was.Version { // it may hold more than was decided on
+			return &bonded.Error{Code: bonded.CodeConflict, Field: "record", Message: "the record was written meanwhile", Hint: "decide anew"}
 		}
 		return tx.DeleteRecord(r)
 	}, out)
@@ -145,20 +154,21 @@ func (v *Vault) cellsOf(s *bonded.SubjectID, r *bonded.RecordID) error {
 	return v.sameCell(r.Cell, "record")
 }
 
-// mustHave returns an error unless the person has the record and is not going.
-func (v *Vault) mustHave(ctx context.Context, c *Collection, subject, record bonded.ID) error {
+// mustHave returns the record, or an error unless the person has it and is not
+// going.
+func (v *Vault) mustHave(ctx context.Context, c *Collection, subject, record bonded.ID) (*Record, error) {
 	r, err := v.store.Record(ctx, c.ID, subject, record)
 	switch {
 	case err != nil:
-		return err
+		return nil, err
 	case r == nil || record.IsZero():
-		return v.absent(ctx, subject, "record")
+		return nil, v.absent(ctx, subject, "record")
 	case r.State != StateActive:
-		return erasing("subject")
+		return nil, erasing("subject")
 	case r.expired(c, v.now().Unix()):
-		return withheld("record")
+		return nil, withheld("record")
 	}
-	return nil
+	return r, nil
 }
 
 // replayed returns the answer of an earlier call with the same idempotency

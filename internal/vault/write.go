@@ -119,7 +119,14 @@ func (v *Vault) put(ctx context.Context, call *Call, op verify.Operation, collec
 		}
 		open = open || w.err == nil
 	}
-	if err := v.checkBasis(ctx, call, c, changedSubjects(ws), writtenFields(ws)); err != nil {
+	written := writtenFields(ws)
+	if gone := v.droppedFields(c, ws); len(gone) > 0 { // decided again, with what the records hold
+		written = appendFields(written, gone)
+		if d, err = v.decide(call, op, c, written); err != nil {
+			return v.refused(call, op, collection, putItems(v, ws), mayNotDrop(err))
+		}
+	}
+	if err := v.checkBasis(ctx, call, c, changedSubjects(ws), written); err != nil {
 		return v.refused(call, op, collection, putItems(v, ws), err)
 	}
 	if !open {

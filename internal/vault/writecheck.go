@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"slices"
 
 	"bonded"
 	"bonded/internal/apitype"
@@ -176,6 +177,50 @@ func writtenFields(ws []*putting) []*Field {
 		all = append(all, seen[n])
 	}
 	return all
+}
+
+// droppedFields returns the fields that whole writes take away without naming
+// them: those of the records before.
+func (v *Vault) droppedFields(c *Collection, ws []*putting) []*Field {
+	var gone []*Field
+	for _, w := range ws {
+		if w.err == nil && w.result == nil && w.before != nil && !w.item.Partial {
+			gone = appendFields(gone, v.storedFields(c, w.before))
+		}
+	}
+	return gone
+}
+
+// storedFields returns the fields of a record whose time is not over.
+func (v *Vault) storedFields(c *Collection, r *Record) []*Field {
+	now := v.now().Unix()
+	fields := make([]*Field, 0, len(r.Fields))
+	for i := range r.Fields {
+		s := &r.Fields[i]
+		if f := c.field(s.Field); f != nil && (s.Due == 0 || s.Due > now) {
+			fields = append(fields, f)
+		}
+	}
+	return fields
+}
+
+// appendFields adds those of more that all lacks.
+func appendFields(all, more []*Field) []*Field {
+	for _, f := range more {
+		if !slices.Contains(all, f) {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// mayNotDrop is the refusal to take stored fields away. It does not say which:
+// who may not touch them need not know that they are there.
+func mayNotDrop(err error) error {
+	return &bonded.Error{
+		Code: bonded.CodeOf(err), Message: "the record holds what this call may not take away",
+		Hint: "write with partial to keep the other fields, or ask for a grant that covers them", Rules: problemOf(err).Rules,
+	}
 }
 
 // changedSubjects returns the people who are here already and whose records
