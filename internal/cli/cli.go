@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -102,7 +103,9 @@ func (s *streams) fail(err error) int {
 		text = e.Field + ": " + text
 	}
 	if len(e.Rules) > 0 {
-		text += " (by " + strings.Join(e.Rules, ", ") + ")"
+		if by := strings.Join(slices.Compact(slices.Clone(e.Rules)), ", "); !strings.Contains(text, by) {
+			text += " (by " + by + ")"
+		}
 	}
 	fmt.Fprintf(s.err, "bonded: error: %s [%s]\n", text, e.Code)
 	if e.Hint != "" {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"text/tabwriter"
@@ -33,9 +34,21 @@ type keyCreate struct {
 }
 
 // Run implements the command.
-func (c *keyCreate) Run(s *streams) error {
+func (c *keyCreate) Run(ctx context.Context, s *streams) error {
 	l, cells, err := c.open(c.Cell)
 	if err != nil {
+		return err
+	}
+	if !bonded.ValidName(c.Name) {
+		return &bonded.Error{
+			Code: bonded.CodeInvalid, Field: "name", Message: "not a principal id",
+			Hint: "a–z, 0–9, _, - and ., beginning with a letter, such as svc-orders",
+		}
+	}
+	if c.Valid <= 0 || c.Budget == 0 {
+		return &bonded.Error{Code: bonded.CodeInvalid, Field: "--valid, --budget", Message: "both are above 0"}
+	}
+	if err := c.knownWords(l, cells, s); err != nil {
 		return err
 	}
 	scope := map[string][]string{}
@@ -57,6 +70,9 @@ func (c *keyCreate) Run(s *streams) error {
 		return err
 	}
 	if err := cred.Save(path); err != nil {
+		return err
+	}
+	if err := awaitGrants(ctx, s, l, cells); err != nil {
 		return err
 	}
 	return s.print(map[string]string{"principal": c.Name, "file": path}, func(w *tabwriter.Writer) {
@@ -97,7 +113,7 @@ func (c *keyList) Run(s *streams) error {
 	return s.print(views, func(w *tabwriter.Writer) {
 		row(w, "CELL", "PRINCIPAL", "SITS IN", "ROLES", "PURPOSES", "PEOPLE/HOUR", "BEARER", "UNTIL")
 		for _, v := range views {
-			row(w, v.Cell, v.Principal, v.Location, v.Roles, v.Purposes, v.Budget, v.Bearer, v.NotAfter.Format(time.DateOnly))
+			row(w, v.Cell, v.Principal, v.Location, join(v.Roles), join(v.Purposes), v.Budget, v.Bearer, v.NotAfter.Format(time.DateOnly))
 		}
 	})
 }
@@ -109,7 +125,7 @@ type keyRevoke struct {
 }
 
 // Run implements the command.
-func (c *keyRevoke) Run(s *streams) error {
+func (c *keyRevoke) Run(ctx context.Context, s *streams) error {
 	l, cells, err := c.open(c.Cell)
 	if err != nil {
 		return err
@@ -119,6 +135,9 @@ func (c *keyRevoke) Run(s *streams) error {
 	}
 	if err := os.Remove(l.Credential(c.Name)); err != nil && !os.IsNotExist(err) {
 		return fmt.Errorf("remove its key file: %w", err)
+	}
+	if err := awaitGrants(ctx, s, l, cells); err != nil {
+		return err
 	}
 	return s.print(map[string]string{"revoked": c.Name}, func(w *tabwriter.Writer) { row(w, "revoked", c.Name) })
 }

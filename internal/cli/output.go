@@ -41,6 +41,15 @@ func row(w io.Writer, cells ...any) {
 	fmt.Fprintln(w, strings.Join(text, "\t"))
 }
 
+// join writes a list for a table.
+func join[T ~string](list []T) string {
+	text := make([]string, len(list))
+	for i, v := range list {
+		text[i] = string(v)
+	}
+	return strings.Join(text, ", ")
+}
+
 // printable keeps values from moving the cursor or the table.
 func printable(r rune) rune {
 	if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 
@@ -34,13 +35,13 @@ var personalColumns = []string{"person_id", "full_name", "sort_name", "email", "
 func readPeople(path string) (*people, error) {
 	f, err := os.Open(path) //nolint:gosec // the operator names the file
 	if err != nil {
-		return nil, bonded.Wrap(bonded.CodeInvalid, err, "the input file cannot be read")
+		return nil, &bonded.Error{Code: bonded.CodeInvalid, Field: path, Message: "the input file cannot be read: " + reason(err), Err: err}
 	}
 	defer f.Close()
 	in := csv.NewReader(f)
 	header, err := in.Read()
 	if err != nil {
-		return nil, bonded.Wrap(bonded.CodeInvalid, err, "the input file has no header row")
+		return nil, &bonded.Error{Code: bonded.CodeInvalid, Field: path, Message: "the input file has no header row: " + reason(err), Err: err}
 	}
 	at := func(name string) int { return slices.Index(header, name) }
 	id, name, country := at("person_id"), at("full_name"), at("country")
@@ -72,6 +73,15 @@ func readPeople(path string) (*people, error) {
 			p.eu = who
 		}
 	}
+}
+
+// reason returns what the system said, without the path it repeats.
+func reason(err error) string {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err.Error()
+	}
+	return err.Error()
 }
 
 // textOf returns the text of a JSON string.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -81,7 +82,7 @@ func (s *story) wrongPlace(ctx context.Context) error {
 		s.refuse++
 		by := ""
 		if len(e.Rules) > 0 {
-			by = ", by " + strings.Join(e.Rules, ", ")
+			by = ", by " + strings.Join(slices.Compact(slices.Clone(e.Rules)), ", ")
 		}
 		s.line(try.what, "refused: "+string(e.Code)+by)
 	}

@@ -48,6 +48,11 @@ type story struct {
 // error, so that the caller can stop it or leave it there.
 func Run(ctx context.Context, o Options) (*deploy.Deployment, error) {
 	s := &story{Options: o, app: map[bonded.CellID]*client.Client{}}
+	if o.Input != "" { // before anything is made
+		if _, err := readPeople(o.Input); err != nil {
+			return nil, err
+		}
+	}
 	for _, chapter := range []struct {
 		title string
 		tell  func(context.Context) error
@@ -67,7 +72,7 @@ func Run(ctx context.Context, o Options) (*deploy.Deployment, error) {
 		}
 		s.printf("   (%s)\n", time.Since(began).Round(10*time.Millisecond))
 	}
-	s.printf("\nDone. The deployment is in %s\n", s.dir)
+	s.printf("\nDone.\n")
 	return s.d, nil
 }
 

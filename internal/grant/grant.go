@@ -73,8 +73,11 @@ func message(set []byte) []byte {
 	return append([]byte("bonded/grants-signature/1"), h[:]...)
 }
 
-// Sign returns the file for s.
+// Sign returns the file for s. A set that [Open] would refuse is refused here.
 func Sign(s *Set, admin ed25519.PrivateKey) ([]byte, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
 	set, err := json.Marshal(s)
 	if err != nil {
 		return nil, err

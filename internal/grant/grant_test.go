@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/json"
 	"testing"
 	"time"
@@ -89,7 +90,16 @@ func TestOpenRefusesGrantsThatSayTooLittle(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, pub, priv := sample(t)
 			spoil(s)
-			file, err := grant.Sign(s, priv)
+			if _, err := grant.Sign(s, priv); bonded.CodeOf(err) != bonded.CodeConfig {
+				t.Errorf("Sign = %v, want bad_config", err)
+			}
+			// Signed by other means it is refused all the same.
+			set, err := json.Marshal(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			digest := sha256.Sum256(set)
+			file, err := json.Marshal(grant.Signed{Set: set, Signature: ed25519.Sign(priv, append([]byte("bonded/grants-signature/1"), digest[:]...))})
 			if err != nil {
 				t.Fatal(err)
 			}
