@@ -3,6 +3,7 @@
 package bondedtest_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -46,6 +47,7 @@ func TestE2EFaults(t *testing.T) {
 			truncatedLog(t, d, app, "eu/keyholder", "keyholder.db")
 		}},
 		{"older databases and an older ledger", olderCopies},
+		{"clocks of two witnesses set back", clocksSetBack},
 	} {
 		ok := t.Run(c.name, func(t *testing.T) {
 			c.break_(t, d, app, anna, berta)
@@ -345,4 +347,54 @@ func olderCopies(t *testing.T, d *bondedtest.Deployment, app *client.Client, ann
 		ready(t, d)
 		wantName(t, app, late, "Late Comer")
 	}
+}
+
+// clocksSetBack makes two witnesses find that their clocks are an hour behind
+// what they signed last. They sign nothing more; when the newest checkpoint is
+// no longer fresh, nothing opens.
+func clocksSetBack(t *testing.T, d *bondedtest.Deployment, app *client.Client, anna, _ *client.PutResult) {
+	// 1. A cell that is patient for 10 s.
+	stop(t, d, "eu/vault", "eu/keyholder")
+	for path, change := range map[string]func([]byte) []byte{
+		filepath.Join(d.Layout.Keyholder("eu"), "keyholder.yaml"): func(b []byte) []byte {
+			return bytes.Replace(b, []byte("freshness: 15m"), []byte("freshness: 10s"), 1)
+		},
+		filepath.Join(d.Layout.Vault("eu"), "vault.yaml"): func(b []byte) []byte { return append(b, "freshness: 10s\n"...) },
+	} {
+		b, err := os.ReadFile(path)
+		must(t, err)
+		must(t, os.WriteFile(path, change(b), 0o600))
+	}
+	restart(t, d, "eu/keyholder", "eu/vault")
+	ready(t, d)
+
+	// 2. Records of an hour ahead stand for clocks of an hour behind.
+	records := map[string][]byte{}
+	for n := 1; n <= 2; n++ {
+		name := fmt.Sprintf("witness-%d", n)
+		stop(t, d, name)
+		files, err := filepath.Glob(filepath.Join(d.Layout.Witness(n), "state", "*.checkpoint"))
+		if err != nil || len(files) != 1 {
+			t.Fatalf("%s has %d records: %v", name, len(files), err)
+		}
+		b, err := os.ReadFile(files[0])
+		must(t, err)
+		records[files[0]] = b
+		text, sigs, _ := strings.Cut(string(b), "\n\n")
+		log, _, _ := strings.Cut(sigs, "\n")
+		ahead := append([]byte(text+"\n\n"+log+"\n"), cosign(t, d, n, text+"\n", time.Now().Add(time.Hour))...)
+		must(t, os.WriteFile(files[0], ahead, 0o600))
+		restart(t, d, name)
+	}
+	waitNotReady(t, d, string(bonded.CodeStale))
+	wantNothing(t, app, anna, bonded.CodeStale)
+	_, err := app.Put(t.Context(), person("stale", "Nobody"))
+	wantCode(t, err, bonded.CodeStale)
+
+	// 3. The clocks are right again.
+	stop(t, d, "witness-1", "witness-2")
+	for path, b := range records {
+		must(t, os.WriteFile(path, b, 0o600))
+	}
+	restart(t, d, "witness-1", "witness-2")
 }

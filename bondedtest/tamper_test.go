@@ -151,15 +151,25 @@ func fork(t *testing.T, d *bondedtest.Deployment, honest []byte) []byte {
 	lines[2] = base64.StdEncoding.EncodeToString(root)
 	text = strings.Join(lines, "\n") + "\n"
 	forked := signLog(t, d, text)
-	at := time.Now().Unix()
+	at := time.Now()
 	for n := 1; n <= 2; n++ {
-		b, err := os.ReadFile(filepath.Join(d.Layout.Witness(n), "witness.key"))
-		must(t, err)
-		f := strings.Split(strings.TrimSpace(string(b)), "+")
-		seed, err := base64.StdEncoding.DecodeString(strings.Join(f[4:], "+"))
-		must(t, err)
-		key := ed25519.NewKeyFromSeed(seed[1:])
-		forked = append(forked, verify.CosignatureLine(f[2], key.Public().(ed25519.PublicKey), at, ed25519.Sign(key, verify.CosignatureMessage(text, at)))...)
+		forked = append(forked, cosign(t, d, n, text, at)...)
 	}
 	return forked
+}
+
+// cosign returns the line of a witness for a checkpoint, made with its key.
+func cosign(t *testing.T, d *bondedtest.Deployment, n int, text string, at time.Time) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(d.Layout.Witness(n), "witness.key"))
+	must(t, err)
+	f := strings.SplitN(strings.TrimSpace(string(b)), "+", 5) // PRIVATE, KEY, name, hash, key
+	seed, err := base64.StdEncoding.DecodeString(f[4])
+	must(t, err)
+	key := ed25519.NewKeyFromSeed(seed[1:])
+	pub, ok := key.Public().(ed25519.PublicKey)
+	if !ok {
+		t.Fatal("not an Ed25519 key")
+	}
+	return verify.CosignatureLine(f[2], pub, at.Unix(), ed25519.Sign(key, verify.CosignatureMessage(text, at.Unix())))
 }
