@@ -53,8 +53,8 @@ func (k *Keyholder) witnessed(now time.Time) (bonded.Code, string) {
 // hold has code not_witnessed.
 //
 // The first unlock after a start waits for an anchor that is the newest entry
-// of its checkpoint, cosigned after the start: an old anchor cannot vouch for
-// an old database.
+// of its checkpoint, cosigned after the start, and names a head: an old anchor
+// cannot vouch for an old database, nor one that is silent about the book.
 func (k *Keyholder) Anchor(_ context.Context, a *wire.Anchor) func() (*wire.AnchorResult, error) {
 	fail := func(err error) func() (*wire.AnchorResult, error) {
 		return func() (*wire.AnchorResult, error) { return nil, err }
@@ -98,7 +98,7 @@ func (k *Keyholder) Anchor(_ context.Context, a *wire.Anchor) func() (*wire.Anch
 	if at := seen.in.Checkpoint.WitnessTime(); at.After(k.fresh.witnessed) {
 		k.fresh.witnessed = at
 	}
-	newest := seen.in.Index == seen.in.Checkpoint.Size-1
+	newest := seen.in.Index == seen.in.Checkpoint.Size-1 && seen.head != nil
 	if !k.fresh.checked && newest && !seen.in.Checkpoint.WitnessTime().Before(k.fresh.start.Truncate(time.Second)) {
 		k.fresh.checked = true
 		k.log.LogAttrs(context.Background(), slog.LevelInfo, "start check passed", slog.Int64("ledger_size", seen.in.Checkpoint.Size))
@@ -111,11 +111,12 @@ func (k *Keyholder) Anchor(_ context.Context, a *wire.Anchor) func() (*wire.Anch
 	result := &wire.AnchorResult{
 		Accepted: true, Missing: k.state.unanch.olderThan(now.Add(-k.cfg.Limits.Freshness).UnixMilli(), 4096),
 	}
-	ks := k.keys
+	ks, progress := k.keys, k.progress(p)
 	return func() (*wire.AnchorResult, error) {
 		if err := p.wait(); err != nil {
 			return nil, err
 		}
+		_ = k.keep(progress, false) // logged; the next anchor tries again
 		k.inUse.RLock()
 		defer k.inUse.RUnlock()
 		if *ks.wiped {

@@ -66,9 +66,13 @@ func (k *Keyholder) Destroy(ctx context.Context, d *wire.Destroy) func() (*verif
 	k.append(p, row)
 	tomb := k.bury(p, d.Subject, st, row)
 	k.enqueue(p)
+	progress := k.progress(p)
 	return func() (*verify.Tombstone, error) {
 		if err := p.wait(); err != nil {
 			return nil, err
+		}
+		if err := k.keep(progress, true); err != nil {
+			return nil, err // asking again keeps it
 		}
 		return tomb, nil
 	}
@@ -202,8 +206,12 @@ func openReceipt(d *wire.Destroy, t *trust) (*verify.ReceiptReport, error) {
 // oldTombstone returns the tombstone of a subject destroyed before.
 func (k *Keyholder) oldTombstone(ctx context.Context, subject bonded.ID) func() (*verify.Tombstone, error) {
 	mark, b := k.keys.mark(subject), k.barrier()
+	progress := k.progress(b)
 	return func() (*verify.Tombstone, error) {
 		if err := b.wait(); err != nil {
+			return nil, err
+		}
+		if err := k.keep(progress, true); err != nil {
 			return nil, err
 		}
 		for from := uint64(1); ; {

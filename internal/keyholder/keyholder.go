@@ -49,18 +49,23 @@ type Limits struct {
 	AllowBearer bool
 }
 
-// A Config is what a Keyholder needs; every field but Now and Log is required.
+// A Config is what a Keyholder needs; Progress, Now and Log may be left out.
 type Config struct {
 	Cell    bonded.CellID
 	Store   Store
 	Driver  Driver
 	Keyring KeyringStore
 	Limits  Limits
-	Now     func() time.Time // nil means time.Now
-	Log     *slog.Logger     // nil means slog.Default()
+
+	// Progress keeps how far this keyholder has come, apart from Store; see
+	// [Progress]. Nil keeps nothing.
+	Progress KeyringStore
+
+	Now func() time.Time // nil means time.Now
+	Log *slog.Logger     // nil means slog.Default()
 }
 
-// A KeyringStore keeps the keyring file. Save replaces it at once and durably,
+// A KeyringStore keeps one small file, such as the keyring. Save replaces it at once and durably,
 // for its owner only.
 type KeyringStore interface {
 	Load() ([]byte, error)
@@ -93,6 +98,7 @@ type Keyholder struct {
 	log *slog.Logger
 
 	cache wrappedCache
+	kept  keeper
 
 	// inUse is held for reading while keys are used outside mu, and for writing
 	// to wipe them. Who holds it for reading must not take mu.
@@ -253,6 +259,11 @@ func (k *Keyholder) Unseal(ctx context.Context) error {
 	// 2. The book, row by row.
 	k.keys = ks
 	if err := k.rebuild(ctx); err != nil {
+		k.keys = nil
+		ks.wipe()
+		return fmt.Errorf("unseal: %w", err)
+	}
+	if err := k.checkProgress(ctx); err != nil {
 		k.keys = nil
 		ks.wipe()
 		return fmt.Errorf("unseal: %w", err)

@@ -37,6 +37,7 @@ type world struct {
 	dir     string
 	store   *keyholdersql.Store
 	ring    *memoryRing
+	beside  keyholder.KeyringStore // progress; nil for none
 	driver  *keyholder.FileDriver
 	key     seal.Key
 	k       *keyholder.Keyholder
@@ -199,7 +200,7 @@ func (w *world) tryStart() error {
 		w.t.Fatal(err)
 	}
 	k, err := keyholder.New(keyholder.Config{
-		Cell: "eu", Store: w.store, Driver: keyholder.UnlockedDriver(key), Keyring: w.ring, Limits: w.limits, Now: w.now, Log: slog.New(slog.DiscardHandler),
+		Cell: "eu", Store: w.store, Driver: keyholder.UnlockedDriver(key), Keyring: w.ring, Progress: w.beside, Limits: w.limits, Now: w.now, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		w.t.Fatal(err)

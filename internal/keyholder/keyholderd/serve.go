@@ -70,7 +70,7 @@ func Serve(ctx context.Context, dir string, o ServeOptions) error {
 	d.driver = keyholder.OpenFileDriver(filepath.Join(dir, "driver.key"))
 	d.k, err = keyholder.New(keyholder.Config{
 		Cell: d.conf.Cell, Store: store, Driver: d.driver, Keyring: keyringFile(filepath.Join(dir, "keyring.json")),
-		Limits: d.conf.limits(), Now: d.now, Log: o.Log,
+		Progress: keyringFile(filepath.Join(dir, "progress.json")), Limits: d.conf.limits(), Now: d.now, Log: o.Log,
 	})
 	if err != nil {
 		return err
