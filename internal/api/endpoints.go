@@ -52,8 +52,8 @@ func (a *API) endpoints() map[string]*endpoint {
 			return s.Status(ctx, &x.call)
 		}),
 		"sessionChallenge": empty(s.SessionChallenge),
-		"sessionOpen": post(func(ctx context.Context, _ *Call, q *apitype.SessionRequest) (*apitype.SessionResult, error) {
-			return s.SessionOpen(ctx, q.Open)
+		"sessionOpen": post(func(ctx context.Context, c *Call, q *apitype.SessionRequest) (*apitype.SessionResult, error) {
+			return s.SessionOpen(ctx, c, q.Open)
 		}),
 		"directory": {public: true, verbatim: func() ([]byte, []string) { return a.directory, applicationJSON }},
 		"openapi":   {public: true, verbatim: func() ([]byte, []string) { return openAPI, applicationJSON }},
@@ -89,7 +89,7 @@ func get[R any](f func(context.Context, *exchange) (*R, error)) *endpoint {
 }
 
 // empty returns an endpoint whose body is empty or an empty object.
-func empty[R any](f func(context.Context) (*R, error)) *endpoint {
+func empty[R any](f func(context.Context, *Call) (*R, error)) *endpoint {
 	sh := shapeOf(reflect.TypeFor[struct{}]())
 	return &endpoint{
 		result: reflect.TypeFor[R](),
@@ -99,7 +99,7 @@ func empty[R any](f func(context.Context) (*R, error)) *endpoint {
 					return nil, x.refuse(ctx, err)
 				}
 			}
-			return answer(f(ctx))
+			return answer(f(ctx, &x.call))
 		},
 	}
 }

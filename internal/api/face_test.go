@@ -349,3 +349,21 @@ func FuzzProofHeader(f *testing.F) {
 		}
 	})
 }
+
+func TestSessionCallsAskForAPrincipalAndAreLimited(t *testing.T) {
+	e := new(edge)
+	a := newFace(t, e, api.Limits{PerSecond: 0.001, Burst: 1}, nil)
+	for _, path := range []string{"/v1/session/challenge", "/v1/session"} {
+		if w := ask(a, "POST", path, "{}", "Authorization", ""); w.Code != http.StatusUnauthorized {
+			t.Errorf("%s without a key: %d", path, w.Code)
+		}
+	}
+	if w := ask(a, "POST", "/v1/session", `{"nope":1}`); w.Code != http.StatusBadRequest { // takes the one call there is
+		t.Errorf("malformed: %d", w.Code)
+	}
+	for _, path := range []string{"/v1/session/challenge", "/v1/session"} {
+		if w := ask(a, "POST", path, "{}"); w.Code != http.StatusTooManyRequests {
+			t.Errorf("%s beyond the rate: %d", path, w.Code)
+		}
+	}
+}

@@ -39,9 +39,10 @@ type Service interface {
 	JobStatus(ctx context.Context, c *Call, id string) (*apitype.Job, error)
 	Status(context.Context, *Call) (*apitype.StatusResult, error)
 
-	// SessionChallenge and SessionOpen relay to the keyholder.
-	SessionChallenge(context.Context) (*apitype.SessionChallenge, error)
-	SessionOpen(ctx context.Context, open []byte) (*apitype.SessionResult, error)
+	// SessionChallenge and SessionOpen relay to the keyholder, within limits
+	// for each principal.
+	SessionChallenge(context.Context, *Call) (*apitype.SessionChallenge, error)
+	SessionOpen(ctx context.Context, c *Call, open []byte) (*apitype.SessionResult, error)
 
 	// Authenticate returns the grant of a bearer key, AuthenticateCert that
 	// of a client certificate by SHA-256 of its public key. Both look a hash

@@ -10,7 +10,6 @@ import (
 	"bonded"
 	"bonded/internal/grant"
 	"bonded/internal/journal"
-	"bonded/internal/wire"
 	"bonded/verify"
 )
 
@@ -246,17 +245,4 @@ func (v *Vault) orphanedSubject(tx Tx, subject bonded.ID, p *journal.Prepared, i
 	}
 	// The keyholder waits for its undo window here as well.
 	return tx.PutErasure(&Erasure{Subject: subject, Asked: now.Unix(), Due: now.Add(v.cfg.Undo).Unix(), Body: body})
-}
-
-// SessionChallenge relays the keyholder's challenge.
-func (v *Vault) challenge(ctx context.Context) ([32]byte, error) { return v.cfg.Keys.Challenge(ctx) }
-
-// openSession relays a request for a session; the vault can read nothing of
-// the key in it.
-func (v *Vault) openSession(ctx context.Context, b []byte) (*wire.Session, error) {
-	s, err := wire.DecodeOpenSession(b)
-	if err != nil {
-		return nil, &bonded.Error{Code: bonded.CodeInvalid, Field: "open", Message: "not a request for a session", Err: err}
-	}
-	return v.cfg.Keys.OpenSession(ctx, s)
 }

@@ -84,21 +84,3 @@ func (v *Vault) Status(ctx context.Context, call *Call) (*apitype.StatusResult, 
 	}
 	return out, nil
 }
-
-// SessionChallenge relays the keyholder's challenge.
-func (v *Vault) SessionChallenge(ctx context.Context) (*apitype.SessionChallenge, error) {
-	c, err := v.challenge(ctx)
-	if err != nil {
-		return nil, v.lineError(err)
-	}
-	return &apitype.SessionChallenge{Challenge: c[:]}, nil
-}
-
-// SessionOpen relays a principal's request for a session with the keyholder.
-func (v *Vault) SessionOpen(ctx context.Context, open []byte) (*apitype.SessionResult, error) {
-	s, err := v.openSession(ctx, open)
-	if err != nil {
-		return nil, v.lineError(err)
-	}
-	return &apitype.SessionResult{Session: s.ID[:], Expires: time.Unix(int64(s.Expires), 0).UTC()}, nil //nolint:gosec // seconds
-}

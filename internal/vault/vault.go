@@ -79,6 +79,8 @@ type Vault struct {
 	link  link
 	wake  chan struct{} // something for the background work to do
 
+	sessions quotas // of challenges and sessions, by principal
+
 	going      people     // being erased: nothing of them opens
 	finishing  people     // their erasure is being finished
 	destroying sync.Mutex // tombstones come one after the other

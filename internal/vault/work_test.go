@@ -32,7 +32,7 @@ type session struct {
 
 func (c *cell) session(principal string) *session {
 	c.t.Helper()
-	ch, err := c.v.SessionChallenge(c.t.Context())
+	ch, err := c.v.SessionChallenge(c.t.Context(), c.call(principal))
 	must(c.t, err)
 	s := &session{c: c}
 	_, _ = rand.Read(s.key[:])
@@ -42,7 +42,7 @@ func (c *cell) session(principal string) *session {
 	o.Blob, err = seal.SealTo(pub, []byte(o.Grant), o.Challenge[:], s.key[:])
 	must(c.t, err)
 	o.Sig = [64]byte(ed25519.Sign(c.app, o.Message("eu")))
-	r, err := c.v.SessionOpen(c.t.Context(), o.Encode())
+	r, err := c.v.SessionOpen(c.t.Context(), c.call(principal), o.Encode())
 	must(c.t, err)
 	s.id = [32]byte(r.Session)
 	return s
