@@ -49,12 +49,15 @@ func crashRounds(t *testing.T) int {
 func TestCrashLosesNothingAcknowledged(t *testing.T) {
 	d := bondedtest.Start(t, bondedtest.OneCell())
 	l := &load{t: t, d: d, acked: map[string]*client.PutResult{}, reads: map[string]*client.PutResult{}, unsure: map[string]bool{}}
-	for _, c := range []*client.Client{d.Client(bondedtest.App, "eu", "service"), d.Bearer(bondedtest.App, "eu", "service")} {
-		l.clients = append(l.clients, c)
-	}
+	l.clients = []*client.Client{d.Client(bondedtest.App, "eu", "service"), d.Bearer(bondedtest.App, "eu", "service")}
 	victims := [][]string{
-		{"eu/vault"}, {"eu/keyholder"}, {"witness-1"}, {"eu/vault", "eu/keyholder"},
-		{"eu/vault", "eu/keyholder", "witness-1", "witness-2", "witness-3"}, {"witness-1", "witness-2"}, {"eu/keyholder", "witness-3"},
+		{"eu/vault"},
+		{"eu/keyholder"},
+		{"witness-1"},
+		{"eu/vault", "eu/keyholder"},
+		{"eu/vault", "eu/keyholder", "witness-1", "witness-2", "witness-3"},
+		{"witness-1", "witness-2"},
+		{"eu/keyholder", "witness-3"},
 	}
 	at := rand.IntN(len(victims)) // every kind comes in turn
 	rounds := crashRounds(t)

@@ -4,7 +4,9 @@ package bondedtest_test
 
 import (
 	"bytes"
+	"database/sql"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -120,16 +122,7 @@ func changeFields(t *testing.T, d *bondedtest.Deployment, change func(fields map
 	edit := func(change func(map[bonded.ID][]byte)) {
 		stop(t, d, "eu/vault")
 		db := database(t, filepath.Join(d.Layout.Vault("eu"), "vault.db"))
-		rows, err := db.QueryContext(t.Context(), `SELECT id, fields FROM record`)
-		must(t, err)
-		fields := map[bonded.ID][]byte{}
-		for rows.Next() {
-			var id, f []byte
-			must(t, rows.Scan(&id, &f))
-			fields[bonded.ID(id)] = f
-		}
-		must(t, rows.Err())
-		must(t, rows.Close())
+		fields := storedFields(t, db)
 		change(fields)
 		for id, f := range fields {
 			exec1(t, db, `UPDATE record SET fields = ? WHERE id = ?`, f, id[:])
@@ -146,12 +139,23 @@ func changeFields(t *testing.T, d *bondedtest.Deployment, change func(fields map
 		change(fields)
 	})
 	return func() {
-		edit(func(fields map[bonded.ID][]byte) {
-			for id, f := range before {
-				fields[id] = f
-			}
-		})
+		edit(func(fields map[bonded.ID][]byte) { maps.Copy(fields, before) })
 	}
+}
+
+func storedFields(t *testing.T, db *sql.DB) map[bonded.ID][]byte {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), `SELECT id, fields FROM record`)
+	must(t, err)
+	defer rows.Close() //nolint:errcheck // Err says it
+	fields := map[bonded.ID][]byte{}
+	for rows.Next() {
+		var id, f []byte
+		must(t, rows.Scan(&id, &f))
+		fields[bonded.ID(id)] = f
+	}
+	must(t, rows.Err())
+	return fields
 }
 
 func alteredRow(t *testing.T, d *bondedtest.Deployment, app *client.Client, anna, berta *client.PutResult) {

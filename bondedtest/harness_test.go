@@ -206,8 +206,7 @@ func program(t testing.TB, name string, args ...string) (code int, out string) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(bondedtest.Binaries(t), name), args...)
 	b, err := cmd.CombinedOutput()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
+	if _, exited := errors.AsType[*exec.ExitError](err); err != nil && !exited {
 		t.Fatalf("%s: %v", name, err)
 	}
 	return cmd.ProcessState.ExitCode(), string(b)
@@ -353,10 +352,4 @@ func copyDatabase(t testing.TB, from, to, name string) {
 
 func subject(p *client.PutResult) client.SubjectRequest {
 	return client.SubjectRequest{Subject: p.Subject}
-}
-
-func errorAs(err error) (*bonded.Error, bool) {
-	var e *bonded.Error
-	ok := errors.As(err, &e)
-	return e, ok
 }

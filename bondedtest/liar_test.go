@@ -7,6 +7,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -295,7 +296,7 @@ func (l *liar) destroy(erased, other *verify.Receipt, alive, doomed bonded.ID) {
 	}
 	refused := func(what string, err error, code bonded.Code, rule string) {
 		t.Helper()
-		e, ok := errorAs(err)
+		e, ok := errors.AsType[*bonded.Error](err)
 		if !ok || e.Code != code || len(e.Rules) != 1 || e.Rules[0] != rule {
 			t.Errorf("%s: got %v, want %s by %s", what, err, code, rule)
 		}
@@ -395,8 +396,12 @@ func lyingAnchor(t *testing.T, d *bondedtest.Deployment) {
 	for what, h := range map[string]verify.Head{"signed by a stranger": head, "of no signature": {Cell: "eu", Seq: 1}} {
 		root := verify.TreeRoot(nil)
 		fields := []verify.LeafField{
-			{Name: verify.AnchorSegments, Value: root[:]}, {Name: verify.AnchorLast}, {Name: verify.AnchorHead, Value: h.Encode()},
-			{Name: verify.AnchorTombstones, Value: make([]byte, 40)}, {Name: verify.AnchorPolicy, Value: make([]byte, 32)}, {Name: verify.AnchorDirectory, Value: make([]byte, 32)},
+			{Name: verify.AnchorSegments, Value: root[:]},
+			{Name: verify.AnchorLast},
+			{Name: verify.AnchorHead, Value: h.Encode()},
+			{Name: verify.AnchorTombstones, Value: make([]byte, 40)},
+			{Name: verify.AnchorPolicy, Value: make([]byte, 32)},
+			{Name: verify.AnchorDirectory, Value: make([]byte, 32)},
 		}
 		leaf := &verify.Leaf{Kind: verify.LeafAnchor, Cell: "eu", Time: uint64(time.Now().Unix()), Root: verify.CommitFields(fields)} //nolint:gosec // after 1970
 		receipt, err := log.Append(t.Context(), leaf.Encode())

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"bonded/bondedtest"
@@ -46,12 +47,9 @@ func namesSurvive(t *testing.T, d *bondedtest.Deployment) {
 			t.Errorf("not found by %s: %v", where, err)
 			return
 		}
-		for i := range f.Records {
-			if f.Records[i] == *want {
-				return
-			}
+		if !slices.Contains(f.Records, *want) {
+			t.Errorf("found somebody else by %s", where)
 		}
-		t.Errorf("found somebody else by %s", where)
 	}
 	whole := func(t *testing.T, subject *client.Found, name, search string) {
 		t.Helper()

@@ -83,8 +83,7 @@ func Start(t testing.TB, options ...Option) *Deployment {
 }
 
 func hintOf(err error) string {
-	var e *bonded.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*bonded.Error](err); ok {
 		return e.Hint
 	}
 	return ""
@@ -93,7 +92,7 @@ func hintOf(err error) string {
 // shortTempDir is t.TempDir with a path short enough for Unix sockets.
 func shortTempDir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "bt")
+	dir, err := os.MkdirTemp("", "bt") //nolint:usetesting // its names are too long
 	if err != nil {
 		t.Fatal(err)
 	}
