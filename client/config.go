@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -171,7 +172,11 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 func ReadDirectory(path string) (*Directory, error) {
 	file, err := os.ReadFile(path)
 	if err != nil {
-		return nil, bonded.Wrap(bonded.CodeConfig, err, "the directory file cannot be read")
+		e := &bonded.Error{Code: bonded.CodeConfig, Field: path, Message: "the directory file cannot be read", Err: err}
+		if pe := new(fs.PathError); errors.As(err, &pe) {
+			e.Message += ": " + pe.Err.Error()
+		}
+		return nil, e
 	}
 	d, err := verify.ParseDirectory(file)
 	if err != nil {

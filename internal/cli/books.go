@@ -19,24 +19,26 @@ type statusCommand struct{ callFlags }
 
 // Run implements the command.
 func (c *statusCommand) Run(ctx context.Context, s *streams) error {
-	c.anyPurpose = true
+	c.forAnything()
 	cs, err := c.connect()
 	if err != nil {
 		return err
 	}
-	var all []*client.StatusResult
+	all := []*client.StatusResult{}
+	var failed error
 	for _, id := range cs.ids() {
 		cl, err := cs.at(id)
 		if err != nil {
 			return err
 		}
 		st, err := cl.Status(ctx)
-		if err != nil {
-			return fmt.Errorf("cell %s: %w", id, err)
+		if err != nil { // the other cells may be well
+			failed = errors.Join(failed, fmt.Errorf("cell %s: %w", id, err))
+			st = &client.StatusResult{Cell: id, Reason: "does not answer"}
 		}
 		all = append(all, st)
 	}
-	return s.print(all, func(w *tabwriter.Writer) {
+	return errors.Join(failed, s.print(all, func(w *tabwriter.Writer) {
 		row(w, "CELL", "READY", "PEOPLE", "RECORDS", "JOURNAL", "LEDGER", "WITNESSED", "KEYHOLDER", "PROVEN", "ASSERTED", "RESOLVED")
 		for _, st := range all {
 			ready, witnessed, keyholder := "yes", "never", "unreachable"
@@ -54,7 +56,7 @@ func (c *statusCommand) Run(ctx context.Context, s *streams) error {
 			}
 			row(w, st.Cell, ready, st.Subjects, st.Records, st.JournalRows, st.LedgerSize, witnessed, keyholder, st.Keyholder.Proven, st.Keyholder.Asserted, st.Keyholder.Resolved)
 		}
-	})
+	}))
 }
 
 type receiptCommand struct {

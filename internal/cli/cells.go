@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,6 +30,10 @@ type cells struct {
 	clients map[bonded.CellID]*client.Client
 }
 
+// forAnything says that the command names its purposes itself, or opens
+// nothing.
+func (f *callFlags) forAnything() { f.anyPurpose = true }
+
 func (f *callFlags) why() client.Why {
 	return client.Why{Purpose: f.Purpose, Reason: f.Reason, Basis: f.Basis}
 }
@@ -37,7 +42,7 @@ func (f *callFlags) why() client.Why {
 func (f *callFlags) connect() (*cells, error) {
 	d, err := client.ReadDirectory(f.layout().Directory())
 	if err != nil {
-		return nil, err
+		return nil, needsDir(err)
 	}
 	path := f.As
 	if !strings.ContainsAny(path, `/\`) {
@@ -50,6 +55,12 @@ func (f *callFlags) connect() (*cells, error) {
 	if f.Purpose == "" && (len(cred.Purposes) == 1 || f.anyPurpose && len(cred.Purposes) > 0) {
 		f.Purpose = cred.Purposes[0]
 	}
+	if f.Purpose == "" {
+		return nil, &bonded.Error{
+			Code: bonded.CodeMissingPurpose, Field: "--purpose", Message: "every call names what it is for",
+			Hint: cred.Principal + " may use " + join(cred.Purposes),
+		}
+	}
 	cs := &cells{dir: d, clients: map[bonded.CellID]*client.Client{}}
 	for id, cc := range cred.Cells {
 		conf := client.Config{Directory: d, Cell: id, Why: f.why(), Credential: client.Credential{Bearer: cc.Bearer}}
@@ -61,6 +72,15 @@ func (f *callFlags) connect() (*cells, error) {
 		}
 	}
 	return cs, nil
+}
+
+// needsDir adds how a deployment's folder is named to an error of reading it.
+func needsDir(err error) error {
+	var e *bonded.Error
+	if errors.As(err, &e) && e.Hint == "" {
+		e.Hint = "name the deployment's folder with --dir or BONDED_DIR"
+	}
+	return err
 }
 
 func (f *deploymentFlags) layout() deploy.Layout { return deploy.Layout{Dir: f.Dir} }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -61,6 +62,7 @@ type routeCommand struct {
 
 // Run implements the command.
 func (c *routeCommand) Run(s *streams) error {
+	c.forAnything()
 	cs, err := c.connect()
 	if err != nil {
 		return err
@@ -266,23 +268,29 @@ func (c *findCommand) Run(ctx context.Context, s *streams) error {
 		ids = []bonded.CellID{c.Cell}
 	}
 	found := []client.Found{}
+	var failed error
 	for _, id := range ids {
 		cl, err := cs.at(id)
 		if err != nil {
 			return err
 		}
 		res, err := cl.Find(ctx, client.FindRequest{Why: c.why(), Collection: c.Collection, Where: where, Limit: c.Limit})
-		if err != nil {
-			return fmt.Errorf("cell %s: %w", id, err)
+		if err != nil { // the other cells may be well
+			failed = errors.Join(failed, fmt.Errorf("cell %s: %w", id, err))
+			continue
 		}
 		found = append(found, res.Records...)
 	}
-	return s.print(found, func(w *tabwriter.Writer) {
+	return errors.Join(failed, s.print(found, func(w *tabwriter.Writer) {
+		if len(found) == 0 {
+			row(w, "nothing found")
+			return
+		}
 		row(w, "SUBJECT", "RECORD")
 		for _, f := range found {
 			row(w, f.Subject, f.Record)
 		}
-	})
+	}))
 }
 
 // subjectFlags name one person.

@@ -37,6 +37,7 @@ func (c *importCommand) Run(ctx context.Context, s *streams) error {
 	if m.Collection != c.Collection {
 		return &bonded.Error{Code: bonded.CodeInvalid, Field: c.Map, Message: "the map is for collection " + m.Collection}
 	}
+	c.forAnything() // the map names the purpose
 	cs, err := c.connect()
 	if err != nil {
 		return err

@@ -2,13 +2,17 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"text/tabwriter"
 
 	"golang.org/x/term"
+
+	"bonded"
 )
 
 func isTerminal(w io.Writer) bool {
@@ -39,6 +43,15 @@ func row(w io.Writer, cells ...any) {
 		text[i] = strings.Map(printable, fmt.Sprint(c))
 	}
 	fmt.Fprintln(w, strings.Join(text, "\t"))
+}
+
+// unreadable says which file could not be read, and why.
+func unreadable(path, what string, err error) error {
+	e := &bonded.Error{Code: bonded.CodeConfig, Field: path, Message: what + " cannot be read", Err: err}
+	if pe := new(fs.PathError); errors.As(err, &pe) {
+		e.Message += ": " + pe.Err.Error()
+	}
+	return e
 }
 
 // join writes a list for a table.

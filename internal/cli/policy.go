@@ -36,7 +36,7 @@ func (c *policyTest) Run(s *streams) error {
 	if c.Policy != "" {
 		b, err := os.ReadFile(c.Policy)
 		if err != nil {
-			return bonded.Wrap(bonded.CodeConfig, err, "the policy file cannot be read")
+			return unreadable(c.Policy, "the policy file", err)
 		}
 		name, text = c.Policy, b
 	}
@@ -55,7 +55,7 @@ func (c *policyTest) Run(s *streams) error {
 	// 2. The table.
 	table, err := os.ReadFile(c.File)
 	if err != nil {
-		return bonded.Wrap(bonded.CodeConfig, err, "the table of cases cannot be read")
+		return unreadable(c.File, "the table of cases", err)
 	}
 	results, err := policy.RunTable(set, c.File, table)
 	if err != nil {

@@ -83,7 +83,7 @@ func binaries() (string, error) {
 
 type devCommand struct {
 	Dir  string `arg:"" help:"Folder of the deployment."`
-	Port int    `default:"7440" help:"First port of a new deployment; the others follow. 0 takes free ones."`
+	Port *int   `help:"First port of a new deployment, 7440 if not given; the others follow. 0 takes free ones."`
 }
 
 // Run implements the command.
@@ -98,9 +98,18 @@ func (c *devCommand) Run(ctx context.Context, s *streams) error {
 		return err
 	}
 	if _, err := os.Stat(l.Directory()); errors.Is(err, os.ErrNotExist) {
+		port := 7440
+		if c.Port != nil {
+			port = *c.Port
+		}
 		fmt.Fprintf(s.err, "making a deployment in %s\n", l.Dir)
-		if l, err = create(ctx, c.Dir, c.Port); err != nil {
+		if l, err = create(ctx, c.Dir, port); err != nil {
 			return err
+		}
+	} else if c.Port != nil {
+		return &bonded.Error{
+			Code: bonded.CodeInvalid, Field: "--port", Message: "the deployment in this folder has its ports already",
+			Hint: "leave --port out, or name a new folder",
 		}
 	}
 	// 2. Start every party.

@@ -57,9 +57,22 @@ func (p *Plan) assign(base int) error {
 	for i := range p.Witness {
 		want = append(want, &p.Witness[i])
 	}
+	if base < 0 || base+len(want) > 65535 {
+		return &bonded.Error{Code: bonded.CodeInvalid, Field: "--port", Message: "not a first port", Hint: fmt.Sprintf("1 to %d, or 0 for free ones", 65535-len(want))}
+	}
 	if base != 0 {
 		for i, w := range want {
 			*w = fmt.Sprintf("127.0.0.1:%d", base+i)
+			l, err := net.Listen("tcp", *w) //nolint:noctx // returns at once
+			if err != nil {
+				return &bonded.Error{
+					Code: bonded.CodeInvalid, Field: "--port", Message: *w + " is in use", Err: err,
+					Hint: fmt.Sprintf("choose another first port: %d ports from it must be free", len(want)),
+				}
+			}
+			if err := l.Close(); err != nil {
+				return fmt.Errorf("look for a free port: %w", err)
+			}
 		}
 		return nil
 	}

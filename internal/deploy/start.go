@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"bonded"
@@ -27,6 +28,8 @@ type Deployment struct {
 	Layout    Layout
 	Directory *verify.Directory
 	Processes []*Process // witnesses, then keyholders, then vaults
+
+	lock *os.File // held while the deployment runs from here
 }
 
 // Start starts every process of the deployment in l.Dir with the programs in
@@ -35,16 +38,23 @@ type Deployment struct {
 func Start(ctx context.Context, l Layout, bin string) (*Deployment, error) {
 	b, err := os.ReadFile(l.Directory())
 	if err != nil {
-		return nil, &bonded.Error{
+		e := &bonded.Error{
 			Code: bonded.CodeConfig, Field: l.Dir, Message: "there is no deployment in this folder", Err: err,
 			Hint: "bonded dev DIR makes one in a new folder",
 		}
+		if !errors.Is(err, os.ErrNotExist) {
+			e.Message, e.Hint = "the deployment in this folder cannot be read: "+cause(err), "ask the owner of the folder"
+		}
+		return nil, e
 	}
 	dir, err := verify.ParseDirectory(b)
 	if err != nil {
 		return nil, err
 	}
 	d := &Deployment{Layout: l, Directory: dir}
+	if d.lock, err = lockDir(l.Dir); err != nil {
+		return nil, err
+	}
 	for n := 1; n <= Witnesses; n++ {
 		d.add(fmt.Sprintf("witness-%d", n), filepath.Join(bin, "bonded"), "witness", l.Witness(n))
 	}
@@ -82,6 +92,14 @@ func flatten(name string) string {
 		}
 	}
 	return string(b)
+}
+
+// cause returns what the system said, without the path it repeats.
+func cause(err error) string {
+	if pe := new(os.PathError); errors.As(err, &pe) {
+		return pe.Err.Error()
+	}
+	return err.Error()
 }
 
 // Process returns the process of that name, such as "eu/vault", or nil.
@@ -138,7 +156,26 @@ func (d *Deployment) Stop() error {
 			errs = append(errs, p.Stop())
 		}
 	}
+	if d.lock != nil {
+		errs = append(errs, d.lock.Close())
+		d.lock = nil
+	}
 	return errors.Join(errs...)
+}
+
+// lockDir keeps two commands from running one deployment.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, ".running.lock"), os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // inside the deployment
+	if err != nil {
+		return nil, fmt.Errorf("lock the deployment: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil { //nolint:gosec // a descriptor fits an int
+		return nil, errors.Join(&bonded.Error{
+			Code: bonded.CodeBusy, Field: dir, Message: "this deployment is running already",
+			Hint: "stop it with Ctrl-C where it runs, or look at it with bonded status --dir " + dir,
+		}, f.Close())
+	}
+	return f, nil
 }
 
 // Ended returns the first process that has ended by itself, or nil.

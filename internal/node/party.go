@@ -49,7 +49,10 @@ func (f *directoryFile) get() (*verify.Directory, []byte, error) {
 	raw, rerr := os.ReadFile(f.path)
 	sig, serr := os.ReadFile(f.path + ".sig")
 	if err := errors.Join(err, rerr, serr); err != nil {
-		return f.dir, f.raw, bonded.Wrap(bonded.CodeConfig, err, "the directory and its signature cannot be read")
+		return f.dir, f.raw, &bonded.Error{
+			Code: bonded.CodeConfig, Field: f.path, Message: "the directory and its signature cannot be read", Err: err,
+			Hint: "cells.json and cells.json.sig stand side by side and belong together",
+		}
 	}
 	d, err := verify.ParseDirectory(raw)
 	if err != nil {
