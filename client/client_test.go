@@ -130,8 +130,14 @@ func TestPromisesThatDoNotHoldAreErrors(t *testing.T) {
 			return o.sign(nil)
 		}, false},
 		{"two states of one segment", func(f *far) (string, string) {
-			return f.sign(func(p *verify.Promise) { p.Size, p.Index, p.Root = 1, 0, [32]byte{99} })
+			return f.sign(func(p *verify.Promise) { p.Begin, p.Size, p.Index, p.Root = 0, 1, 0, [32]byte{99} })
 		}, false},
+		{"two commits at one place", func(f *far) (string, string) {
+			return f.sign(func(p *verify.Promise) { p.Begin, p.Size, p.Index, p.Root = 0, 1, 0, [32]byte{1} })
+		}, false},
+		{"a signed commit without the row", func(f *far) (string, string) { return f.sign(func(p *verify.Promise) { p.Leaf[0]++ }) }, false},
+		{"a signed commit that names another row", func(f *far) (string, string) { return f.sign(func(p *verify.Promise) { p.Ref.Seq++ }) }, false},
+		{"a place outside its commit", func(f *far) (string, string) { return f.sign(func(p *verify.Promise) { p.Index-- }) }, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := newFar(t, "eu")
@@ -152,7 +158,7 @@ func TestPromisesThatDoNotHoldAreErrors(t *testing.T) {
 			if c.ok != (err == nil) || err != nil && bonded.CodeOf(err) != bonded.CodeAltered {
 				t.Errorf("error %v, want altered: %v", err, !c.ok)
 			}
-			if ps := cl.Promises(); len(ps) != 1 || ps[0].Segment != 4 || c.ok && ps[0].Size != 2 {
+			if ps := cl.Promises(); len(ps) == 0 || ps[0].Segment != 4 || ps[0].Size != 1 || c.ok && len(ps) != 2 {
 				t.Errorf("promises kept: %v", ps)
 			}
 		})

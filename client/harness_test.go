@@ -93,7 +93,11 @@ func (f *far) client(change func(*client.Config)) *client.Client {
 func (f *far) sign(change func(*verify.Promise)) (header, entry string) {
 	f.mu.Lock()
 	f.seq++
-	p := &verify.Promise{Cell: f.cell, Ref: verify.RowRef{Node: 1, Incarnation: 2, Seq: f.seq}, Leaf: [32]byte{1}, Segment: 4, Index: f.seq - 1, Size: f.seq, Root: [32]byte{byte(f.seq)}}
+	p := &verify.Promise{
+		Cell: f.cell, Ref: verify.RowRef{Node: 1, Incarnation: 2, Seq: f.seq}, Leaf: [32]byte{1}, Segment: 4,
+		Index: f.seq - 1, Begin: f.seq - 1, Size: f.seq, Root: [32]byte{byte(f.seq)},
+	}
+	p.Batch = verify.PromiseLeaf(p.Ref, p.Leaf) // alone in its commit
 	f.mu.Unlock()
 	if change != nil {
 		change(p)

@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"math/rand/v2"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -226,6 +228,7 @@ func TestSignedStatementsHoldForTheirKeyAndContentOnly(t *testing.T) {
 	tomb := verify.Tombstone{Cell: "eu", N: 1, Mark: hash("m"), Chain: hash("c"), Time: 2}
 	copy(tomb.Sig[:], ed25519.Sign(key, tomb.Message()))
 	promise := verify.Promise{Cell: "eu", Ref: verify.RowRef{Node: 1, Incarnation: 1, Seq: 1}, Segment: 1, Size: 1, Root: hash("r")}
+	promise.Batch = verify.PromiseLeaf(promise.Ref, promise.Leaf)
 	copy(promise.Sig[:], ed25519.Sign(key, promise.Message()))
 	if !head.Verify(pub) || !count.Verify(pub) || !tomb.Verify(pub) || !promise.Verify(pub) {
 		t.Error("a right signature is refused")
@@ -299,19 +302,34 @@ func TestTreePathLeadsFromEveryLeaf(t *testing.T) {
 }
 
 func TestParsePromiseReadsOneSpelling(t *testing.T) {
-	p := &verify.Promise{Cell: "eu", Ref: verify.RowRef{Node: 1, Incarnation: 3, Seq: 4711}, Leaf: hash("l"), Segment: 9, Index: 2, Size: 5, Root: hash("r")}
+	p := &verify.Promise{
+		Cell: "eu", Ref: verify.RowRef{Node: 1, Incarnation: 3, Seq: 4711}, Leaf: hash("l"), Segment: 9, Index: 2, Begin: 1, Size: 5,
+		Root: hash("r"), Batch: hash("b"), Path: []tlog.Hash{hash("p1"), hash("p2")},
+	}
 	g, err := verify.ParsePromise(p.String())
-	if err != nil || *g != *p {
+	if err != nil || !reflect.DeepEqual(g, p) {
 		t.Fatal(err)
 	}
 	s := p.String()
+	path := s[strings.Index(s, "path=")+5 : strings.Index(s, ";sig=")]
 	for name, bad := range map[string]string{
-		"empty": "", "version": "v2" + s[2:], "a leading zero": strings.Replace(s, "segment=9", "segment=09", 1), "order": strings.Replace(s, "index=2;size=5", "size=5;index=2", 1),
+		"empty": "", "version": "v1" + s[2:], "a leading zero": strings.Replace(s, "segment=9", "segment=09", 1), "order": strings.Replace(s, "begin=1;size=5", "size=5;begin=1", 1),
 		"a line end": strings.Replace(s, "leaf=", "leaf=\n", 1), "a space": s + " ", "more": s + ";x=1", "a sign": strings.Replace(s, "size=5", "size=+5", 1), "a big cell": strings.Replace(s, "cell=eu", "cell=EU", 1),
+		"a path that ends in a dot": strings.Replace(s, path, path+".", 1), "a path that begins with one": strings.Replace(s, path, "."+path, 1),
+		"half a hash": strings.Replace(s, path, path[:24], 1), "a long path": strings.Replace(s, path, path+strings.Repeat("."+path, 12), 1),
+		"no path": strings.Replace(s, "path="+path+";", "", 1), "a part left out": strings.Replace(s, ";begin=1", "", 1), "no signature": s[:strings.Index(s, ";sig=")],
 	} {
 		if _, err := verify.ParsePromise(bad); err == nil {
 			t.Errorf("accepted %s", name)
 		}
+	}
+	p.Path = slices.Repeat(p.Path, 12)
+	p.Ref, p.Segment, p.Index, p.Begin, p.Size = verify.RowRef{Node: 1<<16 - 1, Incarnation: 1<<64 - 1, Seq: 1<<64 - 1}, 1<<64-1, 1<<64-1, 1<<64-1, 1<<64-1
+	if p.Cell = "abcdefgh"; len(p.String()) > verify.MaxPromise {
+		t.Errorf("the longest promise has %d bytes", len(p.String()))
+	}
+	if g, err := verify.ParsePromise(p.String()); err != nil || !reflect.DeepEqual(g, p) || g.Covers() {
+		t.Errorf("the longest promise: %v", err)
 	}
 }
 

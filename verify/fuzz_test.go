@@ -51,10 +51,16 @@ func FuzzDecodeFields(f *testing.F) {
 
 func FuzzParsePromise(f *testing.F) {
 	f.Add((&verify.Promise{Cell: "eu", Segment: 1, Size: 1}).String())
+	f.Add(newHistory(f, "Ca Ra Rb F Ra | ^").promise(4, 1, 5).String())
 	f.Fuzz(func(t *testing.T, s string) {
-		if p, err := verify.ParsePromise(s); err == nil && p.String() != s {
+		p, err := verify.ParsePromise(s)
+		if err != nil {
+			return
+		}
+		if p.String() != s {
 			t.Fatalf("two spellings of %q", s)
 		}
+		p.Covers() // ends, whatever it says
 	})
 }
 

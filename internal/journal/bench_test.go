@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"bonded/internal/journal"
+	"bonded/verify"
 )
 
 func BenchmarkPrepare(b *testing.B) {
@@ -51,6 +52,25 @@ func benchmarkCommit(b *testing.B, callers int) {
 	b.ReportMetric(n/time.Since(start).Seconds(), "rows/s")
 	b.ReportMetric(float64((cpu(b)-before).Microseconds())/n, "cpu-µs/row")
 	b.ReportMetric(n/float64(db.Stats().Commits-commits), "rows/commit")
+}
+
+// BenchmarkPromise is the header of one row of a commit of 256.
+func BenchmarkPromise(b *testing.B) {
+	j, _ := newJournal(b)
+	rows := make([]journal.Prepared, 256)
+	for i := range rows {
+		rows[i] = j.Prepare(readRow())
+	}
+	entered, err := j.Commit(b.Context(), rows, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		if len(entered[n%256].Promise().String()) > verify.MaxPromise {
+			b.Fatal("too long")
+		}
+	}
 }
 
 func cpu(b *testing.B) time.Duration {

@@ -132,7 +132,9 @@ func (j *Journal) stage(tx *sqldb.Tx, s *submission) error {
 		}
 		position := int64(st.state.next)                                          //nolint:gosec // rows stay far below 2^63
 		st.args = append(st.args, position, int64(p.Row.Seq), p.bytes, p.Salt[:]) //nolint:gosec // as above
-		s.entered[i] = Entered{ref: p.Row.RowRef, leaf: p.Leaf, index: st.state.add(p.Leaf), batch: st.openBatch(j.cell)}
+		b := st.openBatch(j.cell)
+		b.tree.add(p.promised)
+		s.entered[i] = Entered{ref: p.Row.RowRef, leaf: p.Leaf, index: st.state.add(p.Leaf), batch: b}
 		st.rows++
 		st.bytes += int64(len(p.bytes))
 		if p.Row.Refers != (verify.RowRef{}) {
@@ -148,12 +150,12 @@ func (j *Journal) stage(tx *sqldb.Tx, s *submission) error {
 	return nil
 }
 
-// openBatch returns the batch of the open segment.
+// openBatch returns the batch of the open segment, to which a row is to be added.
 func (st *staged) openBatch(cell bonded.CellID) *batch {
 	if n := len(st.batches); n > 0 && st.batches[n-1].segment == st.state.segment {
 		return st.batches[n-1]
 	}
-	b := &batch{cell: cell, segment: st.state.segment}
+	b := &batch{cell: cell, segment: st.state.segment, begin: st.state.tree.size}
 	st.batches = append(st.batches, b)
 	return b
 }
@@ -181,7 +183,11 @@ func (j *Journal) reserve(tx *sqldb.Tx, st *staged) error {
 func (j *Journal) sign(batches []*batch, done chan<- struct{}) {
 	defer close(done)
 	for _, b := range batches {
-		p := verify.Promise{Cell: b.cell, Ref: verify.RowRef{Node: j.node}, Segment: b.segment, Size: b.size, Root: b.root}
+		b.tree.grow()
+		p := verify.Promise{
+			Cell: b.cell, Ref: verify.RowRef{Node: j.node}, Segment: b.segment, Begin: b.begin, Size: b.size,
+			Root: b.root, Batch: b.tree.root(),
+		}
 		copy(b.sig[:], ed25519.Sign(j.key, p.Message()))
 	}
 }

@@ -81,7 +81,7 @@ func TestPromiseHoldsAgainstTheSealedSegment(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !p.Verify(j.PromiseKey()) || leaves[p.Index] != p.Leaf || verify.TreeRoot(leaves[:p.Size]) != p.Root {
+		if !p.Verify(j.PromiseKey()) || leaves[p.Index] != p.Leaf || verify.TreeRoot(leaves[:p.Size]) != p.Root || len(p.String()) > verify.MaxPromise {
 			t.Fatalf("promise %s does not hold", p)
 		}
 	}

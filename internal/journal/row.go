@@ -15,9 +15,10 @@ type Prepared struct {
 	Salt verify.Salt
 	Leaf [32]byte
 
-	bytes []byte
-	lost  *[32]byte // orphans: row leaf of the lost row
-	err   error
+	bytes    []byte
+	promised [32]byte  // leaf in the tree of its commit
+	lost     *[32]byte // orphans: row leaf of the lost row
+	err      error
 }
 
 // Err says why the row cannot be committed, nil if it can. Ask it before the
@@ -52,6 +53,7 @@ func (j *Journal) Prepare(row *verify.Row) Prepared {
 	}
 	_, _ = rand.Read(p.Salt[:]) // never fails since Go 1.24
 	p.Leaf = verify.RowLeaf(row, p.Salt)
+	p.promised = verify.PromiseLeaf(row.RowRef, p.Leaf)
 	p.bytes = verify.EncodeRow(row)
 	return p
 }
@@ -103,8 +105,10 @@ type Entered struct {
 type batch struct {
 	cell    bonded.CellID
 	segment uint64
-	size    uint64
+	begin   uint64 // rows of the segment before it
+	size    uint64 // and after it
 	root    [32]byte
+	tree    batchTree // of its rows
 	sig     [64]byte
 }
 
@@ -129,5 +133,8 @@ func (e Entered) Promise() *verify.Promise {
 		return nil
 	}
 	b := e.batch
-	return &verify.Promise{Cell: b.cell, Ref: e.ref, Leaf: e.leaf, Segment: b.segment, Index: e.index, Size: b.size, Root: b.root, Sig: b.sig}
+	return &verify.Promise{
+		Cell: b.cell, Ref: e.ref, Leaf: e.leaf, Segment: b.segment, Index: e.index, Begin: b.begin, Size: b.size,
+		Root: b.root, Batch: b.tree.root(), Path: b.tree.path(int(e.index - b.begin)), Sig: b.sig, //nolint:gosec // a count of rows
+	}
 }
