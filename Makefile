@@ -6,7 +6,7 @@ SHELL   := /bin/bash
 GO      ?= go
 BIN     := bin
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-LDFLAGS := -s -w -X bonded/internal/node.Version=$(VERSION)
+LDFLAGS := -s -w -X bonded/internal/node.Version=$(VERSION) -X main.version=$(VERSION)
 GOFLAGS_BUILD := -trimpath -ldflags '$(LDFLAGS)'
 PKG     ?= ./...
 INPUT   ?=

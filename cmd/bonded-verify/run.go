@@ -13,9 +13,13 @@ import (
 	"bonded/verify"
 )
 
+// version is the version of this build, set by the linker.
+var version = "devel"
+
 // commands is the command line.
 type commands struct {
-	JSON bool `name:"json" help:"Print the answer as one JSON object, for programs."`
+	JSON    bool             `name:"json" help:"Print the answer as one JSON object, for programs."`
+	Version kong.VersionFlag `help:"Print the version and exit."`
 
 	Ledger    ledgerCmd    `cmd:"" help:"Check a whole ledger: every entry, tile, signature and chain of leaves."`
 	Receipt   receiptCmd   `cmd:"" help:"Check that a receipt proves its entry."`
@@ -52,6 +56,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		&c,
 		kong.Name("bonded-verify"),
 		kong.Description("Checks what a Bonded deployment shows, trusting the directory file and nothing else.\n\nEnds with 0: holds, 1: does not hold, 2: cannot tell."),
+		kong.Vars{"version": "bonded-verify " + version},
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { exit = code }),
 		kong.Bind(&env{stdin}),
@@ -61,7 +66,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	ctx, err := parser.Parse(args)
 	if exit >= 0 {
-		return exit // --help
+		return exit // --help and --version have printed
 	}
 	if err != nil {
 		return complain(stderr, err, "run bonded-verify --help, or with --help after a command")
