@@ -87,6 +87,14 @@ func (c *unsealCmd) Run(e *env) error {
 	defer l.Close() //nolint:errcheck // nothing is lost
 	ctx, cancel := e.short()
 	defer cancel()
+	st, err := l.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if !st.Sealed { // it has no driver key left to check a secret with
+		_, err = fmt.Fprintln(e.stdout, "already unsealed; nothing was checked")
+		return err
+	}
 	if len(c.ShareFile) > 0 {
 		var shares []string
 		for _, f := range c.ShareFile {

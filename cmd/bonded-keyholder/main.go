@@ -2,8 +2,8 @@
 // holds wrapped subject keys and the key-use book, and links nothing that
 // could read the vault's ciphertext.
 //
-// It ends with 0 if all went well, 1 if not, and 2 if the command line is
-// wrong.
+// It ends with 0 if all went well, 2 if the command line is wrong, and else
+// with the codes that bonded ends with; see exits.go.
 package main
 
 import (
@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -23,15 +24,13 @@ import (
 
 func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 
-// Exit codes.
-const (
-	exitOK    = 0
-	exitError = 1
-	exitUsage = 2
-)
+// version is the version of this build, set by the linker.
+var version = "devel"
 
 // commands is the command line.
 type commands struct {
+	Version kong.VersionFlag `help:"Print the version and exit."`
+
 	Init   initCmd   `cmd:"" help:"Make a keyholder's folder."`
 	Serve  serveCmd  `cmd:"" help:"Run the keyholder of a folder, sealed unless a passphrase file is at hand."`
 	Unseal unsealCmd `cmd:"" help:"Unseal the keyholder that runs in a folder."`
@@ -59,6 +58,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		&c,
 		kong.Name("bonded-keyholder"),
 		kong.Description("Keeps the keys of a cell's people, and a book of every use.\n\nSecrets come from files, from BONDED_PASSPHRASE_FILE or from a prompt, never from flags."),
+		kong.Vars{"version": "bonded-keyholder " + version},
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { exit = code }),
 		kong.UsageOnError(),
@@ -68,12 +68,12 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	k, err := parser.Parse(args)
 	if exit >= 0 {
-		return exit // --help
+		return exit // --help and --version have printed
 	}
 	if err != nil {
 		_ = complain(stderr, err)
 		_, _ = fmt.Fprintln(stderr, "bonded-keyholder: hint: run bonded-keyholder --help, or with --help after a command")
-		return exitUsage
+		return exitBadInput
 	}
 	if err := k.Run(&env{ctx, stdin, stdout, stderr}, &c); err != nil {
 		return complain(stderr, err)
@@ -86,20 +86,33 @@ func complain(stderr io.Writer, err error) int {
 	var e *bonded.Error
 	if !errors.As(err, &e) {
 		_, _ = fmt.Fprintf(stderr, "bonded-keyholder: error: %v\n", err)
-		return exitError
+		return exitInternal
 	}
-	text := fmt.Sprintf("%s (%s)", e.Message, e.Code)
+	text := e.Message
 	if e.Field != "" {
 		text = e.Field + ": " + text
 	}
-	if e.Err != nil {
-		text += ": " + e.Err.Error()
+	if why := cause(e); why != "" && !strings.Contains(text, why) {
+		text += ": " + why
 	}
-	_, _ = fmt.Fprintf(stderr, "bonded-keyholder: error: %s\n", text)
+	_, _ = fmt.Fprintf(stderr, "bonded-keyholder: error: %s [%s]\n", text, e.Code)
 	if e.Hint != "" {
 		_, _ = fmt.Fprintf(stderr, "bonded-keyholder: hint: %s\n", e.Hint)
 	}
-	return exitError
+	return exitOf(e.Code)
+}
+
+// cause returns why e came about, "" if it is not known. The operator stands
+// before the machine, so it is shown to them; an error with a code says it in
+// its message, once.
+func cause(e *bonded.Error) string {
+	if c, ok := errors.AsType[*bonded.Error](e.Err); ok {
+		return c.Message
+	}
+	if e.Err == nil {
+		return ""
+	}
+	return e.Err.Error()
 }
 
 // short bounds what an operator's command waits for.
