@@ -88,7 +88,7 @@ func (k *Keyholder) Anchor(_ context.Context, a *wire.Anchor) func() (*wire.Anch
 	}
 	// 3. What it covers.
 	p := k.begin()
-	k.strike(p, a)
+	k.strike(p, a, seen.in.Index)
 	before := k.fresh
 	p.undo = append(p.undo, func() { k.fresh = before })
 	if seen.in.Index >= k.fresh.index { // an older one still covers its segments
@@ -321,12 +321,16 @@ func restoredError(why string) error {
 	}
 }
 
-// strike takes out the releases that the anchored segments hold.
-func (k *Keyholder) strike(p *pending, a *wire.Anchor) {
+// strike takes out the releases that the anchored segments hold. An anchor
+// that was accepted before a release, or stands before one that was, cannot
+// hold it: each release needs a place of its own in the ledger.
+func (k *Keyholder) strike(p *pending, a *wire.Anchor, index int64) {
 	u := &k.state.unanch
 	var gone []unanchoredRow
+	now := k.now().UnixMilli()
 	out := func(leaf [32]byte) {
-		if r, ok := u.rows[leaf]; ok {
+		k.recent.add(leaf, now, k.cfg.Limits.Freshness)
+		if r, ok := u.rows[leaf]; ok && index >= r.from {
 			delete(u.rows, leaf)
 			gone = append(gone, r)
 		}

@@ -33,7 +33,7 @@ func (k *Keyholder) decide(u *wire.Unlock, e *wire.Entry, now time.Time) ruling 
 		return no(bonded.CodeKeyholderRefused, "keyholder.stream")
 	}
 	k.state.streams[u.Node] = at
-	if _, open := k.state.unanch.rows[e.Leaf]; open || e.Leaf == ([32]byte{}) {
+	if _, open := k.state.unanch.rows[e.Leaf]; open || e.Leaf == ([32]byte{}) || k.recent.has(e.Leaf) {
 		return no(bonded.CodeKeyholderRefused, "keyholder.row-reused")
 	}
 

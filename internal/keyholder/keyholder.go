@@ -112,6 +112,7 @@ type Keyholder struct {
 	state    *state
 	sessions sessions
 	fresh    freshness
+	recent   recentLeaves
 	broken   error  // the book cannot be relied on until it is read anew
 	restored string // why this database is older than what the ledger has seen
 	refused  atomic.Uint64

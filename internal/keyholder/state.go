@@ -1,6 +1,7 @@
 package keyholder
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -73,6 +74,8 @@ func (k *Keyholder) rebuild(ctx context.Context) error {
 	if anchor == nil {
 		anchor = &AcceptedAnchor{}
 	}
+	k.recent = recentLeaves{}
+	reuse := k.cfg.Now().Add(-2 * k.cfg.Limits.Freshness).UnixMilli()
 	// 2. Every row, in order.
 	for {
 		rows, err := k.cfg.Store.Rows(ctx, s.seq, 1024)
@@ -80,8 +83,12 @@ func (k *Keyholder) rebuild(ctx context.Context) error {
 			return fmt.Errorf("read book: %w", err)
 		}
 		for i := range rows {
-			if err := s.take(&rows[i], anchor); err != nil {
+			row, err := s.take(&rows[i], anchor)
+			if err != nil {
 				return err
+			}
+			if row.Kind == verify.BookUnlock && row.Outcome == verify.OutcomeAllowed && int64(row.Time) >= reuse { //nolint:gosec // milliseconds
+				k.recent.add(row.RowLeaf, int64(row.Time), k.cfg.Limits.Freshness) //nolint:gosec // milliseconds
 			}
 		}
 		if len(rows) < 1024 {
@@ -115,10 +122,10 @@ func (k *Keyholder) rebuild(ctx context.Context) error {
 }
 
 // take adds one stored row to the state.
-func (s *state) take(r *StoredRow, anchor *AcceptedAnchor) error {
+func (s *state) take(r *StoredRow, anchor *AcceptedAnchor) (*verify.BookRow, error) {
 	row, err := verify.DecodeBookRow(r.Row)
 	if err != nil || r.Seq != s.seq+1 || row.Seq != r.Seq || verify.BookChain(s.chain, r.Row) != r.Chain {
-		return &bonded.Error{Code: bonded.CodeAltered, Message: fmt.Sprintf("the key-use book is altered at row %d", s.seq+1), Hint: "restore the database; the ledger says how much of the book is witnessed"}
+		return nil, &bonded.Error{Code: bonded.CodeAltered, Message: fmt.Sprintf("the key-use book is altered at row %d", s.seq+1), Hint: "restore the database; the ledger says how much of the book is witnessed"}
 	}
 	s.seq, s.chain, s.time = r.Seq, r.Chain, max(s.time, int64(row.Time)) //nolint:gosec // milliseconds
 	switch row.Kind {
@@ -128,8 +135,10 @@ func (s *state) take(r *StoredRow, anchor *AcceptedAnchor) error {
 				s.streams[row.Row.Node] = at
 			}
 		}
-		if s.released(row, nil) && !anchor.covers(row.Seq) {
-			s.unanch.add(row.RowLeaf, row.Seq, int64(row.Time)) //nolint:gosec // milliseconds
+		if s.released(row, nil) {
+			if from, open := anchor.open(row.Seq); open {
+				s.unanch.add(row.RowLeaf, row.Seq, int64(row.Time), from) //nolint:gosec // milliseconds
+			}
 		}
 	case verify.BookDestroy:
 		if row.Outcome == verify.OutcomeAllowed && len(row.Items) == 1 {
@@ -148,7 +157,7 @@ func (s *state) take(r *StoredRow, anchor *AcceptedAnchor) error {
 		}
 	case verify.BookSession, verify.BookGrants, verify.BookStart:
 	}
-	return nil
+	return row, nil
 }
 
 // released counts the releases of a row: per subject, per kind of assurance
@@ -235,10 +244,11 @@ func (k *Keyholder) readTombstones(ctx context.Context, s *state) error {
 	return nil
 }
 
-// covers reports whether a release in row seq had been anchored.
-func (a *AcceptedAnchor) covers(seq uint64) bool {
+// open reports whether a release in row seq had not been anchored yet, and
+// from which place of the ledger on an anchor can hold it.
+func (a *AcceptedAnchor) open(seq uint64) (from int64, open bool) {
 	if seq > a.Seq {
-		return false
+		return a.next(), true
 	}
 	i, _ := slices.BinarySearchFunc(a.Pending, seq, func(s SeqSpan, seq uint64) int {
 		switch {
@@ -249,7 +259,20 @@ func (a *AcceptedAnchor) covers(seq uint64) bool {
 		}
 		return 0
 	})
-	return i == len(a.Pending) || seq < a.Pending[i].First || seq > a.Pending[i].Last
+	if i == len(a.Pending) || seq < a.Pending[i].First || seq > a.Pending[i].Last {
+		return 0, false
+	}
+	return a.Pending[i].From, true
+}
+
+// next returns the place in the ledger after the newest accepted anchor.
+func (a *AcceptedAnchor) next() int64 { return nextPlace(a.Index, a.Leaf) }
+
+func nextPlace(index int64, leaf [32]byte) int64 {
+	if leaf == ([32]byte{}) {
+		return 0 // none was accepted
+	}
+	return index + 1
 }
 
 // unanchored are the releases that no anchored segment is known to hold.
@@ -262,12 +285,13 @@ type unanchoredRow struct {
 	leaf [32]byte
 	seq  uint64
 	at   int64 // milliseconds
+	from int64 // an anchor before this place of the ledger cannot hold it
 }
 
 func newUnanchored() unanchored { return unanchored{rows: map[[32]byte]unanchoredRow{}} }
 
-func (u *unanchored) add(leaf [32]byte, seq uint64, at int64) {
-	r := unanchoredRow{leaf, seq, at}
+func (u *unanchored) add(leaf [32]byte, seq uint64, at, from int64) {
+	r := unanchoredRow{leaf, seq, at, from}
 	u.rows[leaf] = r
 	u.order = append(u.order, r)
 }
@@ -301,20 +325,20 @@ func (u *unanchored) olderThan(at int64, limit int) (leaves [][32]byte) {
 
 // spans returns the rows as runs of numbers up to seq.
 func (u *unanchored) spans(seq uint64) []SeqSpan {
-	seqs := make([]uint64, 0, len(u.rows))
+	rows := make([]SeqSpan, 0, len(u.rows))
 	for _, r := range u.rows {
 		if r.seq <= seq {
-			seqs = append(seqs, r.seq)
+			rows = append(rows, SeqSpan{r.seq, r.seq, r.from})
 		}
 	}
-	slices.Sort(seqs)
+	slices.SortFunc(rows, func(a, b SeqSpan) int { return cmp.Compare(a.First, b.First) })
 	var spans []SeqSpan
-	for _, n := range seqs {
-		if l := len(spans); l > 0 && spans[l-1].Last+1 == n {
-			spans[l-1].Last = n
+	for _, r := range rows {
+		if l := len(spans); l > 0 && spans[l-1].Last+1 == r.First && spans[l-1].From == r.From {
+			spans[l-1].Last = r.Last
 			continue
 		}
-		spans = append(spans, SeqSpan{n, n})
+		spans = append(spans, r)
 	}
 	return spans
 }

@@ -79,5 +79,9 @@ type AcceptedAnchor struct {
 	Pending []SeqSpan // releases up to Seq that no anchored segment held yet
 }
 
-// A SeqSpan is a run of book rows, both ends included.
-type SeqSpan struct{ First, Last uint64 }
+// A SeqSpan is a run of releases in the book, both ends included, that only an
+// anchor at From or later in the ledger can hold.
+type SeqSpan struct {
+	First, Last uint64
+	From        int64
+}

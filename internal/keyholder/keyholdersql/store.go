@@ -257,6 +257,9 @@ func encodeAnchor(a *keyholder.AcceptedAnchor) []byte {
 		w.Uint(p.First)
 		w.Uint(p.Last - p.First)
 	}
+	for _, p := range a.Pending {
+		w.Uint(uint64(p.From)) //nolint:gosec // never negative
+	}
 	return w.B
 }
 
@@ -272,6 +275,9 @@ func decodeAnchor(b []byte) (*keyholder.AcceptedAnchor, error) {
 		if r.Bad() {
 			break
 		}
+	}
+	for i := range a.Pending {
+		a.Pending[i].From = int64(r.Uint()) //nolint:gosec // written from int64
 	}
 	if err := r.Done(); err != nil {
 		return nil, bonded.Wrap(bonded.CodeAltered, err, "the accepted anchor is altered")
