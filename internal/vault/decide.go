@@ -79,8 +79,8 @@ func (v *Vault) decide(call *Call, op verify.Operation, c *Collection, fields []
 	g := call.Grant
 
 	// 1. The grant: proofs, collections and fields.
-	if op.Unlocks() && call.Assurance == verify.AssuranceVault && (v.cfg.RequireProof || !g.Bearer) {
-		return d, &bonded.Error{Code: bonded.CodeBearerForbidden, Message: "this grant asks for proofs and got a bearer key", Hint: "open a session; the client does it by itself", Rules: []string{ruleProof}}
+	if err := v.mustProve(call, op); err != nil {
+		return d, err
 	}
 	if c != nil {
 		if len(g.Scope[c.Name]) == 0 {
@@ -122,6 +122,14 @@ func (v *Vault) decide(call *Call, op verify.Operation, c *Collection, fields []
 	answer := set.Decide(&q)
 	d.rules = answer.Rules
 	return d, answer.Err()
+}
+
+// mustProve refuses a bearer key where the grant or the vault asks for proofs.
+func (v *Vault) mustProve(call *Call, op verify.Operation) error {
+	if op.Unlocks() && call.Assurance == verify.AssuranceVault && (v.cfg.RequireProof || !call.Grant.Bearer) {
+		return &bonded.Error{Code: bonded.CodeBearerForbidden, Message: "this grant asks for proofs and got a bearer key", Hint: "open a session; the client does it by itself", Rules: []string{ruleProof}}
+	}
+	return nil
 }
 
 // decided is what a decision leaves in the row.

@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"bonded"
 	"bonded/internal/apitype"
@@ -86,7 +87,12 @@ func (v *Vault) open(ctx context.Context, call *Call, op verify.Operation, colle
 	if err != nil {
 		return nil, v.refused(call, op, collection, nil, err)
 	}
-	keys := v.resolveAll(ctx, c, targets)
+	if slices.ContainsFunc(targets, func(t target) bool { return t.item.Token != nil }) {
+		if err := v.mustProve(call, op); err != nil { // whether or not the token is there
+			return nil, v.refused(call, op, c.Name, v.namedItems(targets), err)
+		}
+	}
+	keys := v.resolveAll(ctx, call, op, c, targets)
 	if len(keys) == 0 {
 		return nil, v.refused(call, op, c.Name, v.namedItems(targets), targets[0].err)
 	}

@@ -7,6 +7,7 @@ import (
 	"bonded"
 	"bonded/internal/apitype"
 	"bonded/internal/wire"
+	"bonded/verify"
 )
 
 // A target is one record to open: what was named, what was found, what came
@@ -23,14 +24,21 @@ type target struct {
 	err    error
 }
 
-// resolveAll returns the keys of the targets that name something, in order.
-func (v *Vault) resolveAll(ctx context.Context, c *Collection, targets []target) []Key {
+// resolveAll returns the keys of the targets that name something, in order. A
+// token of what the caller may not open is as one that is not there.
+func (v *Vault) resolveAll(ctx context.Context, call *Call, op verify.Operation, c *Collection, targets []target) []Key {
 	keys := make([]Key, 0, len(targets))
 	for i := range targets {
 		t := &targets[i]
 		t.place = -1
 		var key Key
-		if key, t.err = v.resolve(ctx, c, t); t.err == nil {
+		key, t.err = v.resolve(ctx, c, t)
+		if t.err == nil && t.item.Token != nil {
+			if _, err := v.decide(call, op, c, t.fields); err != nil {
+				t.err, t.fields = withheld(t.at+"token"), nil
+			}
+		}
+		if t.err == nil {
 			keys = append(keys, key)
 		}
 	}

@@ -67,23 +67,28 @@ func (v *Vault) TokenDelete(ctx context.Context, call *Call, q *apitype.TokenDel
 	if err := v.sameCell(q.Token.Cell, "token"); err != nil {
 		return nil, v.refused(call, verify.OpTokenDelete, "", nil, err)
 	}
+	if err := v.checkCall(call); err != nil {
+		return nil, v.refused(call, verify.OpTokenDelete, "", nil, err)
+	}
 	row, err := v.store.Token(ctx, q.Token.ID)
 	if err != nil {
 		return nil, err
 	}
+	absent := func() error { return v.refused(call, verify.OpTokenDelete, "", nil, withheld("token")) }
 	if row == nil {
-		return nil, v.refused(call, verify.OpTokenDelete, "", nil, withheld("token"))
+		return nil, absent()
 	}
 	c := v.cfg.Schema.collectionByID(row.Collection)
 	if c == nil || c.field(row.Field) == nil {
 		return nil, v.refused(call, verify.OpTokenDelete, "", nil, altered(nil))
 	}
 	f := c.field(row.Field)
-	items := recordItem(row.Subject, row.Record)
-	a, _, _, err := v.beginIn(call, verify.OpTokenDelete, c.Name, []string{f.Name}, items)
+	d, err := v.decide(call, verify.OpTokenDelete, c, []*Field{f})
 	if err != nil {
-		return nil, err
+		return nil, absent() // what it names is not for this caller to know
 	}
+	a := v.newAsk(call, verify.OpTokenDelete, c, d)
+	a.items = recordItem(row.Subject, row.Record)
 	a.items[0].Fields, a.resolved = []wire.FieldVersion{{Name: f.Name}}, true
 	out := new(apitype.EntryResult)
 	_, err = v.enterReplayed(ctx, a, func(tx Tx) error {
