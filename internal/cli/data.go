@@ -93,15 +93,35 @@ type putCommand struct {
 	factFlags
 	Collection string   `arg:"" help:"Collection, such as users."`
 	Values     []string `arg:"" help:"NAME=VALUE for each field; json:… for numbers, booleans and null (which removes a field)."`
-	Subject    string   `help:"Write to this person instead of making a new one."`
-	Record     string   `help:"Write this record instead of adding one."`
-	Partial    bool     `help:"Change only the fields named."`
+	Subject    string   `help:"Write to this person instead of making a new one; without --record it adds a record."`
+	Record     string   `help:"Write this record of the person instead of adding one."`
+	Partial    bool     `help:"Change only the fields named, of the record that --record names."`
 	IfVersion  *uint64  `help:"Write only if the record has this version; 0: only if it is new."`
 	Token      []string `help:"Fields to make tokens for."`
 }
 
+// check refuses what would not do what it seems to.
+func (c *putCommand) check() error {
+	switch {
+	case c.Record != "" && c.Subject == "":
+		return &bonded.Error{
+			Code: bonded.CodeInvalid, Field: "--record", Message: "a record is a person's: --subject is missing",
+			Hint: "bonded put and bonded get print both",
+		}
+	case c.Partial && c.Record == "":
+		return &bonded.Error{
+			Code: bonded.CodeInvalid, Field: "--partial", Message: "there is nothing to change in part: without --record a new record is made",
+			Hint: "name the record with --subject and --record, which bonded get prints; or leave --partial out to add a record",
+		}
+	}
+	return nil
+}
+
 // Run implements the command.
 func (c *putCommand) Run(ctx context.Context, s *streams) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	cs, err := c.connect()
 	if err != nil {
 		return err
@@ -164,7 +184,7 @@ func (c *putCommand) target(cs *cells, req *client.PutRequest) (bonded.CellID, e
 type getCommand struct {
 	callFlags
 	Collection string   `arg:"" help:"Collection, such as users."`
-	What       string   `arg:"" help:"A subject id, a token, or SUBJECT/RECORD."`
+	What       string   `arg:"" help:"SUBJECT/RECORD, a token, or a subject id alone: its newest record, chosen by the vault."`
 	Fields     []string `arg:"" optional:"" help:"Fields to open; none for a token."`
 	Mask       bool     `help:"Show the fields masked."`
 }
@@ -197,6 +217,9 @@ func (c *getCommand) Run(ctx context.Context, s *streams) error {
 		for _, f := range sortedFields(res.Values) {
 			row(w, f, text(res.Values[f]))
 		}
+		row(w, "subject", res.Subject)
+		row(w, "record", res.Record)
+		row(w, "version", res.Version)
 		row(w, "entry", res.Entry)
 	})
 }
