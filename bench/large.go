@@ -40,6 +40,7 @@ func measureLarge(ctx context.Context, o *options, out, log io.Writer) error {
 		t.figure(fmt.Sprintf("read at %d people, share of the figure at 10,000", step.people), 100*p.ratio/first, step.bar, " %")
 		t.plain("  read", p.subject, "/s")
 		for _, name := range []string{"vault", "keyholder"} {
+			t.plain("  CPU per read, "+name, p.cpu[name], " µs")
 			t.plain("  resident memory, "+name, float64(rssOf(b.pids()[name]))/(1<<20), " MiB")
 		}
 	}
