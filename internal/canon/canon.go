@@ -89,6 +89,9 @@ func (r *Reader) Rest() []byte {
 	return b
 }
 
+// Len returns how many bytes are left.
+func (r *Reader) Len() int { return len(r.b) }
+
 // Byte takes one byte.
 func (r *Reader) Byte() byte {
 	if r.bad || len(r.b) == 0 {

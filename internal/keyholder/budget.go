@@ -49,7 +49,7 @@ type cost struct {
 
 // spend books the cost if the budget allows all of it, else nothing. The limit
 // is that of the grant: distinct subjects, or items for a job with a rate.
-func (b budgets) spend(principal string, ms uint64, limit uint32, c *cost) bool {
+func (b budgets) spend(principal string, ms uint64, limit uint32, c cost) bool {
 	x, bound := b.of(principal, ms), uint64(limit)
 	if c.items > 0 && x.items+c.items > bound {
 		return false
@@ -88,8 +88,7 @@ func addAll[K comparable](set map[K]struct{}, keys []K, limit, others uint64) (a
 }
 
 // costOf returns what an entry costs. Equal index values count once.
-func costOf(e *wire.Entry, perItem bool) *cost {
-	c := &cost{}
+func costOf(e *wire.Entry, perItem bool) (c cost) {
 	if perItem {
 		c.items = uint64(len(e.Items))
 	} else {

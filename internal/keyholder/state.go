@@ -82,6 +82,9 @@ func (k *Keyholder) rebuild(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read book: %w", err)
 		}
+		if len(rows) == 0 {
+			break
+		}
 		for i := range rows {
 			row, err := s.take(&rows[i], anchor)
 			if err != nil {
@@ -90,9 +93,6 @@ func (k *Keyholder) rebuild(ctx context.Context) error {
 			if row.Kind == verify.BookUnlock && row.Outcome == verify.OutcomeAllowed && int64(row.Time) >= reuse { //nolint:gosec // milliseconds
 				k.recent.add(row.RowLeaf, int64(row.Time), k.cfg.Limits.Freshness) //nolint:gosec // milliseconds
 			}
-		}
-		if len(rows) < 1024 {
-			break
 		}
 	}
 	if anchor.Seq > s.seq {

@@ -145,7 +145,7 @@ func (k *Keyholder) Book(ctx context.Context, after uint64, limit int) ([][]byte
 	// that goes on until it gets none.
 	list, size := make([][]byte, 0, len(rows)), 0
 	for i := range rows {
-		if size += len(rows[i].Row); size > wire.MaxFrame/2 && i > 0 {
+		if size += len(rows[i].Row) + 8; size > wire.MaxFrame/2 && i > 0 {
 			break
 		}
 		list = append(list, rows[i].Row)

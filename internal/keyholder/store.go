@@ -20,7 +20,8 @@ type Store interface {
 	// empty book.
 	Last(ctx context.Context) (seq uint64, chain [32]byte, err error)
 
-	// Rows returns at most limit book rows after a number, in order.
+	// Rows returns at most limit book rows after a number, in order; fewer if
+	// they are long, and none only at the end of the book.
 	Rows(ctx context.Context, after uint64, limit int) ([]StoredRow, error)
 
 	// Subject returns a wrapped subject key, or false if there is none.

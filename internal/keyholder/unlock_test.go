@@ -2,6 +2,7 @@ package keyholder_test
 
 import (
 	"crypto/ed25519"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -396,4 +397,52 @@ func TestGrantSetsAreHeldToNumberSignatureAndCeilings(t *testing.T) {
 	if st := w.status(); st.GrantSet != w.set.Number {
 		t.Errorf("grant set %d after a restart, want %d", st.GrantSet, w.set.Number)
 	}
+}
+
+// TestEveryBookedRowCanBeReadAgain sends the longest entry there can be, and
+// one byte more.
+func TestEveryBookedRowCanBeReadAgain(t *testing.T) {
+	w := newWorld(t)
+	ask := func(items int) ([]byte, error) {
+		e := w.entry(verify.OpRead)
+		for range items {
+			it := wire.Item{Subject: bonded.NewID(), Record: bonded.NewID()}
+			for j := range 40 {
+				it.Fields = append(it.Fields, wire.FieldVersion{Name: fmt.Sprintf("field_%02d_aaaaaaaaaaaaaaaa", j), Version: bonded.ID{1}})
+			}
+			e.Items = append(e.Items, it)
+		}
+		b := wire.EncodeUnlock(&wire.Unlock{Node: 1, Incarnation: 1, Entries: []wire.Entry{e}})
+		return w.k.Handle(t.Context(), wire.MsgUnlock, b)()
+	}
+	seq := w.status().Head.Seq
+	if _, err := ask(verify.MaxRowItems); bonded.CodeOf(err) != bonded.CodeInvalid {
+		t.Errorf("an entry over the limit: %v", err)
+	}
+	if now := w.status().Head.Seq; now != seq {
+		t.Errorf("%d rows booked for it", now-seq)
+	}
+	const fits, rows = 600, 12
+	for range rows {
+		if _, err := ask(fits); err != nil {
+			t.Fatal(err)
+		}
+	}
+	q := wire.BookSince{After: seq, Limit: 4096}
+	n := 0
+	for n < rows {
+		b, err := w.k.Handle(t.Context(), wire.MsgBook, (&wire.BookSince{After: q.After + uint64(n), Limit: q.Limit}).Encode())()
+		if err != nil || len(b) > wire.MaxFrame {
+			t.Fatalf("Book: %d bytes, %v", len(b), err)
+		}
+		l, err := wire.DecodeList(b)
+		if err != nil || len(l.Items) == 0 {
+			t.Fatalf("DecodeList: %d rows, %v", len(l.Items), err)
+		}
+		n += len(l.Items)
+	}
+	if n != rows {
+		t.Errorf("%d rows read again, want %d", n, rows)
+	}
+	w.restart()
 }

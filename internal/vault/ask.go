@@ -174,7 +174,7 @@ func gather(lane chan *ask, first *ask, want int) []*ask {
 // a batch below gatherBytes may take one more ask, of at most maxAskBytes.
 const (
 	gatherBytes = 3 << 20
-	maxAskBytes = 12 << 20
+	maxAskBytes = wire.MaxEntry - 4096
 )
 
 // lineBytes returns about how many bytes an ask takes on the line.

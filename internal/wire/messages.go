@@ -206,7 +206,7 @@ func DecodeList(b []byte) (*List, error) {
 	r := canon.NewReader(b)
 	l := new(List)
 	for range r.Count(1 << 16) {
-		l.Items = append(l.Items, append([]byte(nil), r.Bytes(1<<22)...))
+		l.Items = append(l.Items, append([]byte(nil), r.Bytes(MaxFrame)...))
 		if r.Bad() {
 			break
 		}
@@ -215,7 +215,8 @@ func DecodeList(b []byte) (*List, error) {
 }
 
 // A BookSince asks for book rows after a sequence number; the answer is a
-// [List] of at most Limit rows, shorter only at the end of the book.
+// [List] of at most Limit rows, empty only at the end of the book: a frame may
+// hold fewer.
 type BookSince struct {
 	After uint64
 	Limit uint64 // 1 to 4,096

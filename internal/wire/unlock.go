@@ -10,6 +10,7 @@ import (
 const (
 	MaxEntries = 1024     // entries of one batch
 	MaxFrame   = 16 << 20 // bytes of one frame
+	MaxEntry   = 1 << 20  // bytes of one entry: whatever is booked of it can be read again in one frame
 )
 
 // An Unlock is one group commit of a vault node: everything it enters now and
@@ -158,6 +159,7 @@ func DecodeUnlock(b []byte) (*Unlock, error) {
 }
 
 func decodeEntry(r *canon.Reader) (e Entry) {
+	before := r.Len()
 	e.Seq = r.Uint()
 	r.Fixed(e.Leaf[:])
 	if e.Operation = verify.Operation(r.Byte()); !e.Operation.Valid() {
@@ -188,6 +190,9 @@ func decodeEntry(r *canon.Reader) (e Entry) {
 	e.Items = make([]Item, 0, min(n, 128))
 	for range n {
 		e.Items = append(e.Items, decodeItem(r))
+		if before-r.Len() > MaxEntry {
+			r.Fail()
+		}
 		if r.Bad() {
 			break
 		}

@@ -139,6 +139,9 @@ func (s *Store) Last(ctx context.Context) (seq uint64, chain [32]byte, err error
 	return seq, [32]byte(b), nil
 }
 
+// pageBytes is about how many bytes of rows one page holds.
+const pageBytes = 8 << 20
+
 // Rows implements [keyholder.Store].
 func (s *Store) Rows(ctx context.Context, after uint64, limit int) ([]keyholder.StoredRow, error) {
 	rows, err := s.db.Read().QueryContext(ctx, "SELECT seq, row, chain FROM book WHERE seq > ? ORDER BY seq LIMIT ?", int64(after), limit) //nolint:gosec // row numbers
@@ -147,13 +150,14 @@ func (s *Store) Rows(ctx context.Context, after uint64, limit int) ([]keyholder.
 	}
 	defer rows.Close() //nolint:errcheck // only read from
 	var list []keyholder.StoredRow
-	for rows.Next() {
+	size := 0
+	for size < pageBytes && rows.Next() {
 		var r keyholder.StoredRow
 		var chain []byte
 		if err := rows.Scan(&r.Seq, &r.Row, &chain); err != nil {
 			return nil, fmt.Errorf("book rows: %w", err)
 		}
-		r.Chain = [32]byte(chain)
+		r.Chain, size = [32]byte(chain), size+len(r.Row)
 		list = append(list, r)
 	}
 	return list, rows.Err()
