@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -211,7 +213,7 @@ func (c *directoryCmd) check() (*answer, error) {
 type promiseCmd struct {
 	cellFlags `embed:""`
 
-	Headers []string `arg:"" name:"header" help:"Values of Bonded-Receipt headers."`
+	Headers []string `arg:"" name:"header" help:"Values of Bonded-Receipt headers; - for standard input, one a line."`
 	Journal string   `required:"" placeholder:"FILE" help:"Journal of the vault, from bonded journal export; - for standard input."`
 }
 
@@ -220,8 +222,12 @@ func (c *promiseCmd) check(e *env) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	headers, err := c.read(e)
+	if err != nil {
+		return nil, err
+	}
 	var promises []*verify.Promise
-	for i, h := range c.Headers {
+	for i, h := range headers {
 		p, err := verify.ParsePromise(strings.TrimSpace(strings.TrimPrefix(h, "Bonded-Receipt:")))
 		if err != nil {
 			return nil, &usageError{fmt.Errorf("header %d is not a batch promise", i+1), "give the whole value of the Bonded-Receipt header, in quotes"}
@@ -253,6 +259,30 @@ func (c *promiseCmd) check(e *env) (*answer, error) {
 		}
 	}
 	return a, nil
+}
+
+// read returns the headers that are given, or those of standard input.
+func (c *promiseCmd) read(e *env) ([]string, error) {
+	if !slices.Contains(c.Headers, "-") {
+		return c.Headers, nil
+	}
+	if len(c.Headers) > 1 || c.Journal == "-" {
+		return nil, &usageError{errors.New("standard input cannot be more than one thing"), "give the headers or the journal another way"}
+	}
+	var headers []string
+	lines := bufio.NewScanner(e.stdin)
+	for lines.Scan() {
+		if l := strings.TrimSpace(lines.Text()); l != "" {
+			headers = append(headers, l)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("read headers: %w", err)
+	}
+	if len(headers) == 0 {
+		return nil, &usageError{errors.New("standard input has no headers"), "give one Bonded-Receipt header a line"}
+	}
+	return headers, nil
 }
 
 // worse reports whether a is a worse answer than b: what does not hold is
