@@ -182,11 +182,19 @@ func printDeployment(s *streams, d *deploy.Deployment) error {
 }
 
 type serveCommand struct {
-	Dir string `arg:"" help:"The vault's folder, with vault.yaml."`
+	Dir   string `arg:"" help:"The vault's folder, with vault.yaml."`
+	Check bool   `help:"Read everything in the folder as a start would, and stop."`
 }
 
 // Run implements the command.
 func (c *serveCommand) Run(ctx context.Context, s *streams) error {
+	if c.Check {
+		if err := node.CheckVault(c.Dir, logger(s)); err != nil {
+			return err
+		}
+		fmt.Fprintf(s.err, "%s is ready to be served\n", c.Dir)
+		return nil
+	}
 	return node.RunVault(ctx, c.Dir, logger(s))
 }
 

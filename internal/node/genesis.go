@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,6 +35,20 @@ type directoryLeaf struct {
 	Index  *int64 `json:"index"`  // in the ledger; absent while it is not known to be there
 }
 
+// version returns the version of the directory published, 0 for none.
+func (l *directoryLeaf) version() uint64 {
+	fields, err := verify.DecodeFields(l.Fields)
+	if err != nil {
+		return 0
+	}
+	for i := range fields {
+		if fields[i].Name == "version" && len(fields[i].Value) == 8 {
+			return binary.BigEndian.Uint64(fields[i].Value)
+		}
+	}
+	return 0
+}
+
 // publishDirectory makes sure that the directory in force is a leaf of the
 // ledger. The first one is the genesis leaf.
 func (n *vaultNode) publishDirectory(ctx context.Context) error {
@@ -52,6 +67,9 @@ func (n *vaultNode) publishDirectory(ctx context.Context) error {
 	}
 	if last.Index != nil && bytes.Equal(last.Digest, digest[:]) {
 		return nil
+	}
+	if seen := last.version(); d.Version < seen {
+		return olderDirectory(resolve(n.dir, n.conf.Directory), d.Version, seen)
 	}
 	// 2. The leaf before it. One that was begun may be there already.
 	prev, index, err := n.newest(ctx, verify.LeafDirectory)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -64,8 +65,20 @@ func (f *directoryFile) get() (*verify.Directory, []byte, error) {
 			Hint: "copy cells.json and cells.json.sig together",
 		}
 	}
+	if f.dir != nil && d.Version < f.dir.Version {
+		return f.dir, f.raw, olderDirectory(f.path, d.Version, f.dir.Version)
+	}
 	f.stat, f.raw, f.dir = fi, raw, d
 	return d, raw, nil
+}
+
+// olderDirectory refuses a directory with a lower version than one seen before:
+// it may name keys and authorities that were replaced for a reason.
+func olderDirectory(path string, version, seen uint64) error {
+	return &bonded.Error{
+		Code: bonded.CodeRestored, Field: path, Message: fmt.Sprintf("directory version %d is older than %d, which was in force here", version, seen),
+		Hint: "put the newest cells.json and cells.json.sig back",
+	}
 }
 
 // authority returns a pin's view of one PEM of the directory.

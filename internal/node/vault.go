@@ -4,7 +4,6 @@ package node
 
 import (
 	"context"
-	"crypto/ed25519"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -17,7 +16,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/sync/errgroup"
 
 	"bonded"
@@ -44,6 +42,7 @@ const heapHeadroom = 128 << 20
 type vaultNode struct {
 	dir   string
 	conf  *VaultConfig
+	in    *inputs
 	log   *slog.Logger
 	cells *directoryFile
 	cell  verify.DirectoryCell
@@ -66,7 +65,7 @@ func RunVault(ctx context.Context, dir string, log *slog.Logger) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	n := &vaultNode{dir: dir, log: log, registry: prometheus.NewRegistry()}
-	// 1. What the folder says.
+	// 1. What the folder says, all of it before anybody else is asked.
 	if err := n.configure(); err != nil {
 		return err
 	}
@@ -95,6 +94,12 @@ func RunVault(ctx context.Context, dir string, log *slog.Logger) error {
 	return n.run(ctx)
 }
 
+// CheckVault reads everything in a vault's folder as a start would, and asks
+// nobody.
+func CheckVault(dir string, log *slog.Logger) error {
+	return (&vaultNode{dir: dir, log: log}).configure()
+}
+
 func (n *vaultNode) configure() error {
 	var err error
 	if n.conf, err = LoadVaultConfig(n.dir); err != nil {
@@ -116,7 +121,11 @@ func (n *vaultNode) configure() error {
 	if n.law, err = regulation.NewTable(packs); err != nil {
 		return err
 	}
-	return n.loadPolicy(time.Now())
+	if err := n.loadPolicy(time.Now()); err != nil {
+		return err
+	}
+	n.in, err = n.readInputs()
+	return err
 }
 
 // loadPolicy compiles the policy set in force at a time.
@@ -159,14 +168,6 @@ func (n *vaultNode) grants() (*grant.Set, error) {
 }
 
 func (n *vaultNode) openLedger(ctx context.Context) error {
-	key, err := secret(n.dir, "ledger.key", 0)
-	if err != nil {
-		return err
-	}
-	v, err := note.NewVerifier(n.cell.LedgerKey)
-	if err != nil {
-		return bonded.Wrap(bonded.CodeConfig, err, "the directory has a malformed ledger key")
-	}
 	id, err := n.identity(ctx)
 	if err != nil {
 		return err
@@ -175,7 +176,7 @@ func (n *vaultNode) openLedger(ctx context.Context) error {
 		CA: n.authority(func(c *verify.DirectoryCell) string { return c.WitnessCA }), Cell: remote.CellWitness, Role: remote.RoleWitness,
 	}
 	n.ledger, err = ledger.Open(ctx, ledger.Config{
-		Dir: filepath.Join(n.dir, "ledger"), Origin: v.Name(), SignerKey: string(key), Policy: []byte(n.cell.WitnessPolicy),
+		Dir: filepath.Join(n.dir, "ledger"), Origin: n.in.origin, SignerKey: n.in.ledgerKey, Policy: []byte(n.cell.WitnessPolicy),
 		HTTPClient: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
 			TLSClientConfig: remote.ClientTLS(id, witnesses), ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute,
 		}},
@@ -222,19 +223,12 @@ func (n *vaultNode) closeLedger(ctx context.Context) {
 }
 
 func (n *vaultNode) openJournal(ctx context.Context) error {
-	seed, err := secret(n.dir, "promise.key", ed25519.SeedSize)
-	if err != nil {
-		return err
-	}
-	promise := ed25519.NewKeyFromSeed(seed)
-	if pub, ok := promise.Public().(ed25519.PublicKey); !ok || verify.EncodePublicKey(pub) != n.cell.PromiseKey {
-		return &bonded.Error{Code: bonded.CodeConfig, Field: "keys/promise.key", Message: "not the promise key of the directory"}
-	}
+	var err error
 	if n.db, err = sqldb.Open(ctx, sqldb.Config{Path: filepath.Join(n.dir, "vault.db"), Logger: n.log}); err != nil {
 		return err
 	}
 	n.journal, err = journal.Open(ctx, journal.Config{
-		DB: n.db, Cell: n.conf.Cell, Node: n.conf.Node, PromiseKey: promise, Ledger: n.ledger,
+		DB: n.db, Cell: n.conf.Cell, Node: n.conf.Node, PromiseKey: n.in.promise, Ledger: n.ledger,
 		Facts: n.anchorFacts, OnAnchor: n.showAnchor, AnchorEvery: n.conf.AnchorEvery.Duration, Logger: n.log,
 	})
 	if err != nil {
@@ -264,46 +258,15 @@ func (n *vaultNode) showAnchor(ctx context.Context, number uint64, a *wire.Ancho
 }
 
 func (n *vaultNode) openVault(ctx context.Context) error {
-	// 1. The vault's own inputs.
-	index, err := secret(n.dir, "index.key", seal.KeySize)
-	if err != nil {
-		return err
-	}
-	master, err := seal.KeyFromBytes(index)
-	if err != nil {
-		return err
-	}
-	suite, err := seal.ParseSuite(n.cell.Suite)
-	if err != nil {
-		return err
-	}
-	keyholder, err := verify.DecodePublicKey(n.cell.KeyholderKey)
-	if err != nil {
-		return err
-	}
-	path := resolve(n.dir, n.conf.Schema)
-	text, err := os.ReadFile(path) //nolint:gosec // the operator names the file
-	if err != nil {
-		return &bonded.Error{Code: bonded.CodeConfig, Field: path, Message: "the schema cannot be read", Err: err}
-	}
-	schema, err := vault.LoadSchema(path, text)
-	if err != nil {
-		return err
-	}
-	grants, err := n.grants()
-	if err != nil {
-		return err
-	}
 	store, err := vaultsql.Open(ctx, n.db, n.journal)
 	if err != nil {
 		return err
 	}
 	d, raw, _ := n.cells.get()
-	// 2. The vault.
 	n.vault, err = vault.Open(ctx, vault.Config{
-		Cell: n.conf.Cell, Suite: suite, Version: Version, Schema: schema, Store: store, Journal: n.journal,
-		Keys: n.line, KeyholderKey: keyholder, IndexMaster: master, Policy: n.policy.Load(), Routes: n.law,
-		Directory: d, DirectoryDigest: verify.DirectoryDigest(raw), Grants: grants, JobGrant: jobGrant(grants), Undo: n.conf.UndoWindow.Duration,
+		Cell: n.conf.Cell, Suite: n.in.suite, Version: Version, Schema: n.in.schema, Store: store, Journal: n.journal,
+		Keys: n.line, KeyholderKey: n.in.keyholder, IndexMaster: n.in.index, Policy: n.policy.Load(), Routes: n.law,
+		Directory: d, DirectoryDigest: verify.DirectoryDigest(raw), Grants: n.in.grants, JobGrant: jobGrant(n.in.grants), Undo: n.conf.UndoWindow.Duration,
 		Freshness: n.conf.Freshness.Duration, RequireProof: n.conf.RequireProof, LedgerSize: n.ledgerSize, Logger: n.log,
 	})
 	return err
@@ -404,7 +367,11 @@ func (n *vaultNode) reloadLoop(ctx context.Context) error {
 			return nil
 		}
 		if changed(resolve(n.dir, n.conf.Grants)) {
-			n.report(ctx, "grants", n.reloadGrants())
+			n.report(ctx, "grants", n.reloadGrants(ctx))
+		}
+		if changed(resolve(n.dir, n.conf.Directory)) {
+			_, _, err := n.cells.get()
+			n.report(ctx, "directory", err)
 		}
 		now := time.Now()
 		if changed(resolve(n.dir, n.conf.Policy)) || !n.lawChanges.IsZero() && !now.Before(n.lawChanges) {
@@ -417,13 +384,12 @@ func (n *vaultNode) reloadLoop(ctx context.Context) error {
 	}
 }
 
-func (n *vaultNode) reloadGrants() error {
+func (n *vaultNode) reloadGrants(ctx context.Context) error {
 	set, err := n.grants()
 	if err != nil {
 		return err
 	}
-	n.vault.SetGrants(set)
-	return nil
+	return n.vault.SetGrants(ctx, set)
 }
 
 func (n *vaultNode) report(ctx context.Context, what string, err error) {
