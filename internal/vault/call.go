@@ -41,10 +41,6 @@ func newPrincipals(set *grant.Set) *principals {
 	return p
 }
 
-// SetGrants puts a grant set in force. Calls under way keep the grant they
-// were authenticated with.
-func (v *Vault) SetGrants(set *grant.Set) { v.principals.Store(newPrincipals(set)) }
-
 // Authenticate returns the grant of a bearer key. The key is looked up by its
 // hash, so that time tells nothing. It returns an [bonded.Error] with code
 // unauthenticated.

@@ -309,7 +309,9 @@ func (c *cell) start() {
 	c.await("the cell to be ready", func() error { return c.v.Ready(c.t.Context()) })
 }
 
-func (c *cell) open() {
+func (c *cell) open() { c.t.Helper(); must(c.t, c.tryOpen()) }
+
+func (c *cell) tryOpen() error {
 	t := c.t
 	t.Helper()
 	var err error
@@ -339,7 +341,11 @@ func (c *cell) open() {
 		KeyholderKey: c.khKey, IndexMaster: c.master, Policy: policy.NewCache(c.policy(), 1000), Routes: c.table, Directory: c.cells,
 		Grants: c.grants, JobGrant: "jobs", Undo: c.undo, Now: c.now,
 	})
-	must(t, err)
+	if err != nil {
+		c.store.Close()
+		_ = c.db.Close()
+		return err
+	}
 	v.Store(c.v)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -352,6 +358,7 @@ func (c *cell) open() {
 		c.store.Close()
 		_ = c.db.Close()
 	})
+	return nil
 }
 
 // await polls until f returns nil.

@@ -63,6 +63,7 @@ type Vault struct {
 	inner      map[*Field]seal.IndexKey
 	principals atomic.Pointer[principals]
 	policy     atomic.Pointer[policy.Cache]
+	granting   sync.Mutex // one grant set is taken up at a time
 
 	schemaPurposes map[bonded.Purpose]bool
 	jurisdictions  map[bonded.CellID]bonded.Jurisdiction // of the cells of the directory, the first of each
@@ -118,7 +119,9 @@ func Open(ctx context.Context, cfg Config) (*Vault, error) {
 		}
 	}
 	v.schemaPurposes = cfg.Schema.purposes()
-	v.SetGrants(cfg.Grants)
+	if err := errors.Join(v.notOlder(ctx, valueDirectory, "directory", cfg.Directory.Version), v.SetGrants(ctx, cfg.Grants)); err != nil {
+		return nil, fmt.Errorf("open vault %s: %w", cfg.Cell, err)
+	}
 	v.SetPolicy(cfg.Policy)
 
 	// 2. The schema, and the index keys of its fields.
