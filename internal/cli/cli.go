@@ -37,6 +37,7 @@ type commands struct {
 	Put        putCommand        `cmd:"" help:"Create a person or write a record."`
 	Get        getCommand        `cmd:"" help:"Open fields of a record."`
 	Find       findCommand       `cmd:"" help:"Look records up by equality; prints ids, never values."`
+	List       listCommand       `cmd:"" help:"Page through the ids of a collection."`
 	History    historyCommand    `cmd:"" help:"Show who opened a person's data."`
 	Export     exportCommand     `cmd:"" help:"Write a person's own copy."`
 	Erase      eraseCommand      `cmd:"" help:"Erase a person, or take an erasure back."`
