@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"encoding/json"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strconv"
 	"time"
@@ -15,7 +17,8 @@ import (
 	"bonded/verify"
 )
 
-// grantSet is an installed set, ready for lookups.
+// grantSet is an installed set, ready for lookups, under the ceilings of the
+// operator: those may have been lowered since it was installed.
 type grantSet struct {
 	number uint64
 	file   []byte
@@ -35,10 +38,15 @@ func (s *grantSet) find(id string) *grantEntry {
 	return s.byID[id]
 }
 
-func newGrantSet(set *grant.Set, file []byte, dir *verify.Directory) *grantSet {
+func newGrantSet(set *grant.Set, file []byte, dir *verify.Directory, l *Limits) *grantSet {
 	s := &grantSet{number: set.Number, file: bytes.Clone(file), byID: make(map[string]*grantEntry, len(set.Grants))}
 	for i := range set.Grants {
 		e := &grantEntry{Grant: set.Grants[i]}
+		e.Budget, e.JobRate = min(e.Budget, l.MaxBudget), min(e.JobRate, l.MaxBudget)
+		e.Bearer = e.Bearer && l.AllowBearer
+		if end := e.NotBefore.Add(l.MaxValidity + validitySlack); end.Before(e.NotAfter) {
+			e.NotAfter = end
+		}
 		if pub, ok := e.PublicKey(); ok {
 			e.pub = pub
 		}
@@ -65,16 +73,44 @@ func (k *Keyholder) loadGrants(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read grants: %w", err)
 	}
-	k.grants = nil
+	k.grants, k.grantFloor = nil, 0
 	if file == nil || k.trust == nil {
 		return nil
 	}
 	set, err := grant.Open(file, k.trust.admin)
 	if err != nil {
-		return err
+		// It was checked when it was installed: another administrator took over
+		// since. Its grants count no more; its number does.
+		if k.grantFloor, err = installedNumber(file); err != nil {
+			return err
+		}
+		k.log.LogAttrs(ctx, slog.LevelWarn, "the grant set installed is not signed by the administrator of the directory: no grants are in force", slog.Uint64("set", k.grantFloor))
+		return nil
 	}
-	k.grants = newGrantSet(set, file, k.trust.Directory)
+	k.grantFloor = set.Number
+	for i := range set.Grants {
+		if err := k.underCeilings(&set.Grants[i]); err != nil {
+			k.log.LogAttrs(ctx, slog.LevelWarn, "an installed grant is held to lower ceilings", slog.String("grant", set.Grants[i].ID), slog.Any("error", err))
+		}
+	}
+	k.grants = newGrantSet(set, file, k.trust.Directory, &k.cfg.Limits)
 	return nil
+}
+
+// installedNumber returns the number of a set that was checked once.
+func installedNumber(file []byte) (uint64, error) {
+	var f grant.Signed
+	var set struct {
+		Number uint64 `json:"number"`
+	}
+	err := json.Unmarshal(file, &f)
+	if err == nil {
+		err = json.Unmarshal(f.Set, &set)
+	}
+	if err != nil || set.Number == 0 {
+		return 0, bonded.Wrap(bonded.CodeAltered, err, "the grant set installed is altered")
+	}
+	return set.Number, nil
 }
 
 // InstallGrants puts a numbered grant set in force. It must be signed by the
@@ -107,8 +143,8 @@ func (k *Keyholder) installGrants(file []byte) (*pending, error) {
 	switch {
 	case set.Cell != k.cfg.Cell:
 		return nil, bonded.Errorf(bonded.CodeConfig, "grant set is for cell %s, not %s", set.Cell, k.cfg.Cell)
-	case k.grants != nil && set.Number <= k.grants.number:
-		return nil, bonded.Errorf(bonded.CodeConfig, "grant set %d is not newer than set %d in force", set.Number, k.grants.number)
+	case set.Number <= k.grantFloor:
+		return nil, bonded.Errorf(bonded.CodeConfig, "grant set %d is not newer than set %d, installed before", set.Number, k.grantFloor)
 	}
 	for i := range set.Grants {
 		if err := k.underCeilings(&set.Grants[i]); err != nil {
@@ -116,7 +152,7 @@ func (k *Keyholder) installGrants(file []byte) (*pending, error) {
 		}
 	}
 	// 2. In force at once, undone if it cannot be booked.
-	old, next := k.grants, newGrantSet(set, file, k.trust.Directory)
+	old, floor, next := k.grants, k.grantFloor, newGrantSet(set, file, k.trust.Directory, &k.cfg.Limits)
 	row := k.newRow(verify.BookGrants)
 	digest := grant.Digest(file)
 	row.Detail = strconv.FormatUint(set.Number, 10)
@@ -124,8 +160,8 @@ func (k *Keyholder) installGrants(file []byte) (*pending, error) {
 	p := k.begin()
 	k.append(p, row)
 	p.commit.Grants = next.file
-	p.undo = append(p.undo, func() { k.grants = old })
-	k.grants = next
+	p.undo = append(p.undo, func() { k.grants, k.grantFloor = old, floor })
+	k.grants, k.grantFloor = next, set.Number
 	for id, s := range k.sessions.live {
 		if g := next.find(s.grant); g == nil || !g.pub.Equal(s.pub) {
 			delete(k.sessions.live, id)
@@ -134,6 +170,10 @@ func (k *Keyholder) installGrants(file []byte) (*pending, error) {
 	k.enqueue(p)
 	return p, nil
 }
+
+// validitySlack is by how much a grant may exceed the ceiling of validity:
+// whoever signs it rounds.
+const validitySlack = time.Hour
 
 func (k *Keyholder) underCeilings(g *grant.Grant) error {
 	l := &k.cfg.Limits
@@ -146,7 +186,7 @@ func (k *Keyholder) underCeilings(g *grant.Grant) error {
 	switch {
 	case g.Budget > l.MaxBudget || g.JobRate > l.MaxBudget:
 		return bad("budget above %d", l.MaxBudget)
-	case g.NotAfter.Sub(g.NotBefore) > l.MaxValidity+time.Hour:
+	case g.NotAfter.Sub(g.NotBefore) > l.MaxValidity+validitySlack:
 		return bad("valid for longer than %s", l.MaxValidity)
 	case g.Bearer && !l.AllowBearer:
 		return bad("bearer requests")

@@ -43,7 +43,8 @@ type Limits struct {
 	RotateAfter    time.Duration // how long after an erasure the cell key rotates by itself; 0 means at once
 	CachedKeys     int           // wrapped subject keys held in memory; 0 means DefaultCachedKeys
 
-	// Ceilings on grants; a set with one beyond them is not installed.
+	// Ceilings on grants: a set with one beyond them is not installed, and one
+	// installed before is held to them.
 	MaxBudget   uint32
 	MaxValidity time.Duration
 	AllowBearer bool
@@ -104,18 +105,20 @@ type Keyholder struct {
 	// to wipe them. Who holds it for reading must not take mu.
 	inUse sync.RWMutex
 
-	mu       sync.Mutex
-	sealed   bool
-	keys     *keys
-	trust    *trust
-	grants   *grantSet
-	state    *state
-	sessions sessions
-	fresh    freshness
-	recent   recentLeaves
-	broken   error  // the book cannot be relied on until it is read anew
-	restored string // why this database is older than what the ledger has seen
-	refused  atomic.Uint64
+	mu     sync.Mutex
+	sealed bool
+	keys   *keys
+	trust  *trust
+	grants *grantSet
+	state  *state
+	// grantFloor is the number of the set installed last, in force or not.
+	grantFloor uint64
+	sessions   sessions
+	fresh      freshness
+	recent     recentLeaves
+	broken     error  // the book cannot be relied on until it is read anew
+	restored   string // why this database is older than what the ledger has seen
+	refused    atomic.Uint64
 
 	queue   []*pending
 	wake    chan struct{}

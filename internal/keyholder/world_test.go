@@ -241,6 +241,13 @@ func (w *world) install() {
 	}
 }
 
+// signed returns the grant set as number number, signed.
+func (w *world) signed(number uint64) ([]byte, error) {
+	s := w.set
+	s.Number = number
+	return grant.Sign(&s, w.admin)
+}
+
 func (w *world) newLog() {
 	pub, key, _ := ed25519.GenerateKey(rand.Reader)
 	vkey, err := note.NewEd25519VerifierKey(testOrigin, pub)
