@@ -1,6 +1,10 @@
 package verify
 
-import "bonded"
+import (
+	"slices"
+
+	"bonded"
+)
 
 // An Operation is what was asked for. The numbers are stored; never reuse or
 // reorder.
@@ -68,12 +72,7 @@ func ParseOperation(s string) (Operation, error) {
 // Unlocks reports whether the operation needs field keys or index values of
 // the keyholder, so that its row must have a partner in the key-use book.
 func (o Operation) Unlocks() bool {
-	switch o {
-	case OpRead, OpMask, OpCreate, OpWrite, OpFind, OpExport, OpTokenRead, OpReseal:
-		return true
-	default:
-		return false
-	}
+	return slices.Contains([]Operation{OpRead, OpMask, OpCreate, OpWrite, OpFind, OpExport, OpTokenRead, OpReseal}, o)
 }
 
 // An Assurance says how the asker was known. The numbers are stored.

@@ -2,7 +2,6 @@ package verify
 
 import (
 	"cmp"
-	"crypto/ed25519"
 	"errors"
 	"io"
 	"maps"
@@ -183,7 +182,7 @@ func (x *reconciler) readLedger() error {
 	if err != nil {
 		return Unknown(FailKey, err, "the directory has no usable keyholder key for the cell")
 	}
-	x.anchors = anchorChain{cell: x.cell.ID, key: ed25519.PublicKey(key), vkey: vkey, policy: policy, onHead: x.checkHead}
+	x.anchors = anchorChain{cell: x.cell.ID, key: key, vkey: vkey, policy: policy, onHead: x.checkHead}
 	x.segments = segmentChain{cell: x.cell.ID, node: x.node, report: x.report}
 	if x.opts.Ledger == nil {
 		return nil

@@ -131,7 +131,7 @@ func decodeRowRef(r *canon.Reader) RowRef {
 	if node > 0xffff {
 		r.Fail()
 	}
-	return RowRef{Node: uint16(node), Incarnation: r.Uint(), Seq: r.Uint()}
+	return RowRef{Node: uint16(node), Incarnation: r.Uint(), Seq: r.Uint()} //nolint:gosec // checked above
 }
 
 // DecodeRow reads what [EncodeRow] wrote and refuses every other spelling.
@@ -204,11 +204,11 @@ func (s Salt) mac(a, b []byte) [32]byte {
 	inner = append(inner, b...)
 	var outer [block + sha256.Size]byte
 	for i := range block {
-		var k byte
-		if i < len(s) {
-			k = s[i]
-		}
-		inner[i], outer[i] = k^0x36, k^0x5c
+		inner[i], outer[i] = 0x36, 0x5c
+	}
+	for i, k := range s {
+		inner[i] ^= k
+		outer[i] ^= k
 	}
 	sum := sha256.Sum256(inner)
 	copy(outer[block:], sum[:])
