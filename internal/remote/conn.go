@@ -38,7 +38,8 @@ type answer struct {
 
 // Dial connects to a server over mutual TLS; conf comes from [ClientTLS]. Its
 // errors are [bonded.Error] with code keyholder_down, or unauthenticated if
-// the other end is not who it must be.
+// the other end is not who it must be. When it ceases to be, because its
+// certificate ends or conf pins another authority, the connection ends.
 func Dial(ctx context.Context, addr string, conf *tls.Config) (*Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, DialTimeout)
 	defer cancel()
@@ -47,7 +48,23 @@ func Dial(ctx context.Context, addr string, conf *tls.Config) (*Conn, error) {
 	if err != nil {
 		return nil, dialError(err, addr)
 	}
-	return newConn(c), nil
+	conn := newConn(c)
+	if t := tlsOf(c); t != nil {
+		conn.watch(t, conf)
+	}
+	return conn, nil
+}
+
+// watch ends the connection when its server is not to be believed any more.
+func (c *Conn) watch(t *tls.Conn, conf *tls.Config) {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		<-c.done
+		cancel()
+	}()
+	go recheck(ctx, t, conf, func(err error) {
+		c.fail(bonded.Wrap(bonded.CodeKeyholder, err, "connection ended: its certificate is not to be believed any more"))
+	})
 }
 
 // DialLocal connects to a Unix socket.

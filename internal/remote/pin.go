@@ -15,8 +15,8 @@ import (
 // authorities, for exactly this cell and role. Names and addresses do not
 // count; the role does.
 type Pin struct {
-	// CA returns the authorities as PEM, read at each connection so that a new
-	// directory takes effect at once.
+	// CA returns the authorities as PEM, read at each connection and every
+	// second while it lasts, so that a new directory takes effect at once.
 	CA   func() []byte
 	Cell bonded.CellID
 	Role Role
@@ -95,8 +95,8 @@ type Peer struct {
 
 func peerOf(c net.Conn) Peer {
 	p := Peer{Addr: c.RemoteAddr().String()}
-	t, ok := c.(*tls.Conn)
-	if !ok {
+	t := tlsOf(c)
+	if t == nil {
 		p.Local = c.RemoteAddr().Network() == "unix"
 		return p
 	}
@@ -104,6 +104,17 @@ func peerOf(c net.Conn) Peer {
 		p.Cell, p.Role = splitRole(s.PeerCertificates[0].URIs[0].Path)
 	}
 	return p
+}
+
+// tlsOf returns the TLS connection c is, nil if it is none.
+func tlsOf(c net.Conn) *tls.Conn {
+	switch t := c.(type) {
+	case *tls.Conn:
+		return t
+	case *pinned:
+		return t.Conn
+	}
+	return nil
 }
 
 func splitRole(path string) (bonded.CellID, Role) {

@@ -74,7 +74,7 @@ func serve(t *testing.T, keyholder, vault *party, h remote.Handler) string {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	tln := tls.NewListener(ln, remote.ServerTLS(keyholder.id, vault.pin(remote.RoleVault)))
+	tln := remote.Listen(ln, remote.ServerTLS(keyholder.id, vault.pin(remote.RoleVault)))
 	go func() { done <- remote.Serve(ctx, tln, h, slog.New(slog.DiscardHandler)) }()
 	t.Cleanup(func() {
 		cancel()

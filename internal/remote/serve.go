@@ -3,7 +3,6 @@ package remote
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -35,7 +34,7 @@ type Handler func(ctx context.Context, peer Peer, kind byte, payload []byte) fun
 
 // Serve accepts connections on ln and serves them until ctx ends, then closes
 // ln and every connection and returns when all are done. Make ln with
-// [tls.NewListener] and [ServerTLS], or a Unix socket in a folder that only
+// [Listen] and [ServerTLS], or a Unix socket in a folder that only
 // its owner may enter.
 func Serve(ctx context.Context, ln net.Listener, h Handler, log *slog.Logger) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -83,7 +82,7 @@ func serveConn(ctx context.Context, c net.Conn, h Handler, log *slog.Logger) {
 	defer func() { _ = c.Close() }()
 
 	// 1. Who is there.
-	if t, ok := c.(*tls.Conn); ok {
+	if t := tlsOf(c); t != nil {
 		hctx, done := context.WithTimeout(ctx, DialTimeout)
 		err := t.HandshakeContext(hctx)
 		done()
@@ -91,6 +90,12 @@ func serveConn(ctx context.Context, c net.Conn, h Handler, log *slog.Logger) {
 			log.LogAttrs(ctx, slog.LevelWarn, "refused connection", slog.String("addr", c.RemoteAddr().String()), slog.Any("error", err))
 			return
 		}
+	}
+	if p, ok := c.(*pinned); ok {
+		go recheck(ctx, p.Conn, p.conf, func(err error) {
+			log.LogAttrs(ctx, slog.LevelWarn, "closed connection", slog.String("addr", c.RemoteAddr().String()), slog.Any("error", err))
+			_ = c.Close()
+		})
 	}
 	s := &serverConn{c: c, h: h, peer: peerOf(c), log: log}
 

@@ -2,7 +2,6 @@ package keyholderd
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -168,7 +167,7 @@ func (d *daemon) listenLine(ctx context.Context) (net.Listener, error) {
 	if err != nil {
 		return nil, bonded.Wrap(bonded.CodeConfig, err, "cannot listen on "+d.conf.Listen)
 	}
-	return tls.NewListener(ln, remote.ServerTLS(id, remote.Pin{CA: d.files.vaultCA, Cell: d.conf.Cell, Role: remote.RoleVault, Now: d.now})), nil
+	return remote.Listen(ln, remote.ServerTLS(id, remote.Pin{CA: d.files.vaultCA, Cell: d.conf.Cell, Role: remote.RoleVault, Now: d.now})), nil
 }
 
 // handleVault serves a vault of this cell.
