@@ -56,37 +56,6 @@ func TestEveryReplyOfManyWritersHasItsOneRow(t *testing.T) {
 	}
 }
 
-func TestPromiseHoldsAgainstTheSealedSegment(t *testing.T) {
-	j, _ := newJournal(t)
-	var promises []*verify.Promise
-	for n := range 9 {
-		for _, e := range enter(t, j, make1(n+1)...) {
-			p, err := verify.ParsePromise(e.Promise().String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			promises = append(promises, p)
-		}
-		if n%4 == 3 {
-			if err := j.Seal(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if err := j.Seal(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range promises {
-		leaves, err := j.SegmentLeaves(t.Context(), p.Segment)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !p.Verify(j.PromiseKey()) || leaves[p.Index] != p.Leaf || verify.TreeRoot(leaves[:p.Size]) != p.Root || len(p.String()) > verify.MaxPromise {
-			t.Fatalf("promise %s does not hold", p)
-		}
-	}
-}
-
 func make1(n int) (rows []*verify.Row) {
 	for range n {
 		rows = append(rows, readRow())
