@@ -9,7 +9,7 @@ import (
 
 // CacheBytes bounds the memory of records kept after they were read, in
 // bytes, about. They are kept as they are stored: sealed.
-const CacheBytes = 64 << 20
+const CacheBytes = 128 << 20
 
 // A cache keeps records that were read lately. What it returns is what a read
 // begun at the same time would find: a change takes its subject out before it
