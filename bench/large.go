@@ -18,14 +18,18 @@ func measureLarge(ctx context.Context, o *options, out, log io.Writer) error {
 	t := newTable(out)
 	t.printf("machine: %s; %d rounds of %s, medians\n\n", machine(), o.rounds, o.duration)
 	first := 0.0
+	const most = 500_000 // bodies; wrk holds them in memory, once a thread
 	for _, step := range []struct {
 		people int
 		bar    float64 // share of the figure at 10,000
 	}{{10_000, 100}, {100_000, 85}, {1_000_000, 80}} {
+		if step.people > o.most {
+			break
+		}
 		if err := b.fill(ctx, step.people); err != nil {
 			return err
 		}
-		path, err := b.bodies("large.jsonl", 50_000, func(int) any { return b.readBody() })
+		path, err := b.bodies("large.jsonl", min(step.people, most), func(int) any { return b.readBody() })
 		if err != nil {
 			return err
 		}

@@ -16,6 +16,7 @@ import (
 type options struct {
 	bin      string
 	large    bool
+	most     int
 	rounds   int
 	duration time.Duration
 	people   int
@@ -30,6 +31,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	fs.SetOutput(stderr)
 	fs.StringVar(&o.bin, "bin", "bin", "folder of the built programs")
 	fs.BoolVar(&o.large, "large", false, "measure with 10,000, 100,000 and 1,000,000 people instead")
+	fs.IntVar(&o.most, "most", 1_000_000, "with -large: stop at this many people")
 	fs.IntVar(&o.rounds, "rounds", 3, "rounds of each measurement; the median counts")
 	fs.DurationVar(&o.duration, "duration", 5*time.Second, "length of one round, at most 1m")
 	fs.IntVar(&o.people, "people", 10_000, "people in the cell")
