@@ -189,7 +189,7 @@ func (k *Keyholder) assured(g *grantEntry, e *wire.Entry, now time.Time) ruling 
 			Reason: e.Reason, Basis: e.Basis, Named: named, Body: e.Auth.Body,
 		}
 		digest := r.Digest()
-		if rule := k.sessions.prove(&e.Auth.Proof, e.Auth.Principal, digest, now); rule != "" {
+		if rule := k.sessions.prove(&e.Auth.Proof, g, digest, now); rule != "" {
 			return no(bonded.CodeProof, rule)
 		}
 		return ruling{digest: digest}

@@ -71,6 +71,7 @@ func (k *Keyholder) Destroy(ctx context.Context, d *wire.Destroy) func() (*verif
 		if err := p.wait(); err != nil {
 			return nil, err
 		}
+		k.cache.drop(d.Subject) // a read begun before may have put it back
 		if err := k.keep(progress, true); err != nil {
 			return nil, err // asking again keeps it
 		}
@@ -151,7 +152,7 @@ func (k *Keyholder) decideDestroy(d *wire.Destroy, rep *verify.ReceiptReport, re
 		}
 		q := wire.Request{Cell: k.cfg.Cell, Operation: verify.OpErase, Purpose: d.Purpose, Reason: d.Reason, Named: named, Body: d.Auth.Body}
 		r.digest = q.Digest()
-		if rule := k.sessions.prove(&d.Auth.Proof, d.Auth.Principal, r.digest, now); rule != "" {
+		if rule := k.sessions.prove(&d.Auth.Proof, g, r.digest, now); rule != "" {
 			return no(bonded.CodeProof, rule)
 		}
 	case verify.AssuranceNone, verify.AssuranceSubject:

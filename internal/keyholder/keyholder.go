@@ -122,7 +122,8 @@ type Keyholder struct {
 
 	queue   []*pending
 	wake    chan struct{}
-	busy    bool // a commit is being made
+	busy    bool      // a commit is being made
+	rotated time.Time // when the vault last had the cell key rotated
 	rewrap  chan struct{}
 	closing context.CancelFunc
 	stopped sync.WaitGroup
@@ -260,8 +261,8 @@ func (k *Keyholder) Unseal(ctx context.Context) error {
 		ks.wipe()
 		return err
 	}
-	// 2. The book, row by row.
-	k.keys = ks
+	// 2. The book, row by row; what the ledger has shown before counts no more.
+	k.keys, k.fresh = ks, freshness{}
 	if err := k.rebuild(ctx); err != nil {
 		k.keys = nil
 		ks.wipe()

@@ -61,8 +61,7 @@ type keys struct {
 	hpke      seal.HPKEPrivate
 	wiped     *bool // shared by copies; under Keyholder.inUse
 
-	outerMu sync.Mutex
-	outer   map[[2]string]seal.IndexKey // by collection and field
+	outer *outerKeys // shared by copies: a rotation does not touch the index key
 }
 
 // Public is what the other parties must know of a keyholder.
@@ -136,7 +135,7 @@ func (f *KeyringFile) encode() []byte {
 
 // openKeyring reads a keyring file and unseals its secrets.
 func openKeyring(ctx context.Context, d Driver, file []byte, cell bonded.CellID) (_ *keys, err error) {
-	k := &keys{cell: map[uint32]seal.Key{}, outer: map[[2]string]seal.IndexKey{}, wiped: new(bool)}
+	k := &keys{cell: map[uint32]seal.Key{}, outer: &outerKeys{m: map[[2]string]seal.IndexKey{}}, wiped: new(bool)}
 	dec := json.NewDecoder(bytes.NewReader(file))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&k.file); err != nil {
@@ -208,22 +207,28 @@ func (k *keys) wipe() {
 		c.Wipe()
 	}
 	k.index.Wipe()
-	for _, o := range k.outer {
+	for _, o := range k.outer.m {
 		o.Wipe()
 	}
 	clear(k.tombstone[:])
 	clear(k.sign)
 }
 
+// outerKeys are the outer index keys used so far, by collection and field.
+type outerKeys struct {
+	mu sync.Mutex
+	m  map[[2]string]seal.IndexKey
+}
+
 // outerKey returns the outer index key of a field; it is derived once.
 func (k *keys) outerKey(collection, field string) seal.IndexKey {
-	k.outerMu.Lock()
-	defer k.outerMu.Unlock()
+	k.outer.mu.Lock()
+	defer k.outer.mu.Unlock()
 	at := [2]string{collection, field}
-	ik, ok := k.outer[at]
+	ik, ok := k.outer.m[at]
 	if !ok {
 		ik = seal.OuterIndexKey(k.index, k.suite, collection, field)
-		k.outer[at] = ik
+		k.outer.m[at] = ik
 	}
 	return ik
 }
@@ -281,7 +286,7 @@ func (k *keys) withoutCellKey(version uint32) *keys {
 func (k *keys) copy() *keys {
 	n := &keys{
 		file: k.file, suite: k.suite, cell: maps.Clone(k.cell), current: k.current, index: k.index,
-		tombstone: k.tombstone, sign: k.sign, hpke: k.hpke, wiped: k.wiped, outer: map[[2]string]seal.IndexKey{},
+		tombstone: k.tombstone, sign: k.sign, hpke: k.hpke, wiped: k.wiped, outer: k.outer,
 	}
 	n.file.Secrets = slices.Clone(k.file.Secrets)
 	return n

@@ -33,6 +33,24 @@ func (k *Keyholder) Rotate(ctx context.Context) error {
 	return nil
 }
 
+// RotateEvery is how often the vault can have the cell key rotated at most;
+// each rotation re-wraps every key there is.
+const RotateEvery = time.Minute
+
+// rotateForVault rotates at a vault's request, with code busy if the one
+// before was less than [RotateEvery] ago.
+func (k *Keyholder) rotateForVault(ctx context.Context) error {
+	k.mu.Lock()
+	now := k.cfg.Now()
+	if since := now.Sub(k.rotated); !k.rotated.IsZero() && since < RotateEvery && since >= 0 {
+		k.mu.Unlock()
+		return bonded.Errorf(bonded.CodeBusy, "the cell key was rotated less than a minute ago")
+	}
+	k.rotated = now
+	k.mu.Unlock()
+	return k.Rotate(ctx)
+}
+
 func (k *Keyholder) rotate(ctx context.Context) (*pending, error) {
 	if err := k.ready(); err != nil {
 		return nil, err

@@ -88,7 +88,7 @@ func (k *Keyholder) Handle(ctx context.Context, kind wire.Message, payload []byt
 		return encoded(k.SubjectCount(ctx, bonded.ID(payload)), wire.EncodeSubjectCount)
 	case wire.MsgRotate:
 		return func() ([]byte, error) {
-			if err := k.Rotate(ctx); err != nil {
+			if err := k.rotateForVault(ctx); err != nil {
 				return nil, err
 			}
 			return encoded(k.Status(ctx), (*wire.Status).Encode)()

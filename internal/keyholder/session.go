@@ -1,6 +1,7 @@
 package keyholder
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -157,6 +158,9 @@ func (k *Keyholder) OpenSession(_ context.Context, o *wire.OpenSession) func() (
 		if k.sealed {
 			return nil, errLocked
 		}
+		if g := k.grants.find(s.grant); g == nil || !g.pub.Equal(s.pub) { // gone, or another key, meanwhile
+			return nil, bonded.Errorf(bonded.CodeProof, "session refused: no grant in force lets this principal open one")
+		}
 		k.sessions.add(id, s, now)
 		return &wire.Session{ID: id, Expires: uint64(s.expires.Unix())}, nil //nolint:gosec // after 1970
 	}
@@ -187,14 +191,17 @@ func (ss *sessions) add(id [32]byte, s *session, now time.Time) {
 	ss.live[id] = s
 }
 
-// prove checks a proof for principal over digest and uses up its counter.
-func (ss *sessions) prove(p *wire.Proof, principal string, digest [32]byte, now time.Time) (rule string) {
+// prove checks a proof under a grant over digest and uses up its counter. A
+// session opened with another key than the grant has now is over.
+func (ss *sessions) prove(p *wire.Proof, g *grantEntry, digest [32]byte, now time.Time) (rule string) {
 	s := ss.live[p.Session]
 	switch {
 	case s == nil || !now.Before(s.expires):
 		return "keyholder.session-ended"
-	case s.grant != principal:
+	case s.grant != g.ID:
 		return "keyholder.session-of-another"
+	case !bytes.Equal(s.pub, g.pub):
+		return "keyholder.session-ended"
 	case !p.Check(s.key, digest):
 		return "keyholder.proof-mac"
 	case !s.window.take(p.Counter):

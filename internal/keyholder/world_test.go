@@ -38,6 +38,7 @@ type world struct {
 	store   *keyholdersql.Store
 	ring    *memoryRing
 	beside  keyholder.KeyringStore // progress; nil for none
+	noLock  bool                   // the driver stays unlocked when the keyholder is sealed
 	driver  *keyholder.FileDriver
 	key     seal.Key
 	k       *keyholder.Keyholder
@@ -199,8 +200,12 @@ func (w *world) tryStart() error {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	var driver keyholder.Driver = keyholder.UnlockedDriver(key)
+	if w.noLock {
+		driver = openDriver{driver}
+	}
 	k, err := keyholder.New(keyholder.Config{
-		Cell: "eu", Store: w.store, Driver: keyholder.UnlockedDriver(key), Keyring: w.ring, Progress: w.beside, Limits: w.limits, Now: w.now, Log: slog.New(slog.DiscardHandler),
+		Cell: "eu", Store: w.store, Driver: driver, Keyring: w.ring, Progress: w.beside, Limits: w.limits, Now: w.now, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -216,6 +221,11 @@ func (w *world) tryStart() error {
 	}
 	return k.Unseal(w.t.Context())
 }
+
+// An openDriver stays unlocked.
+type openDriver struct{ keyholder.Driver }
+
+func (openDriver) Lock() {}
 
 // restart closes the keyholder and its database and starts both again.
 func (w *world) restart() {

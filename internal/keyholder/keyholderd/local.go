@@ -99,7 +99,10 @@ func (d *daemon) handleLocal(ctx context.Context, peer remote.Peer, kind byte, p
 		case opGrants:
 			return nil, d.k.InstallGrants(ctx, payload)
 		case opRotate:
-			return d.k.Handle(ctx, wire.MsgRotate, nil)()
+			if err := d.k.Rotate(ctx); err != nil {
+				return nil, err
+			}
+			return d.k.Handle(ctx, wire.MsgStatus, nil)()
 		case opShutdown:
 			d.stop()
 			return nil, nil
