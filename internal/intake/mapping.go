@@ -1,6 +1,8 @@
 package intake
 
 import (
+	"crypto/sha256"
+	"encoding/json"
 	"slices"
 
 	"bonded"
@@ -66,6 +68,28 @@ func (m *Mapping) Validate() error {
 
 func (f *FactMapping) sources() []*Source {
 	return []*Source{f.Residence, f.Citizenship, f.Collected, f.Service}
+}
+
+// source returns where a fact comes from, nil if it is not mapped.
+func (f *FactMapping) source(fact string) *Source {
+	switch fact {
+	case "residence":
+		return f.Residence
+	case "citizenship":
+		return f.Citizenship
+	case "collected":
+		return f.Collected
+	case "service":
+		return f.Service
+	default:
+		return nil
+	}
+}
+
+// digest covers what the map says; its comments and layout do not count.
+func (m *Mapping) digest() [32]byte {
+	b, _ := json.Marshal(m) // map keys are sorted
+	return sha256.Sum256(b)
 }
 
 // columns resolves the mapping against a header row.

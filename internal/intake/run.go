@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"encoding/csv"
 	"encoding/hex"
@@ -41,19 +42,33 @@ type Target interface {
 type Options struct {
 	Mapping  *Mapping
 	State    string            // path of the state file; made if absent
-	Rejects  io.Writer         // CSV of bad rows: line, column, code, rule, message
+	Rejects  io.Writer         // CSV of bad rows, written at the end: line, column, code, rule, message
 	Progress func(bytes int64) // called now and then with how much of the file was read; may be nil
 }
 
-// A Summary says what an import did. Rows = new records + rejected + rows
-// that an earlier run of the same import had written.
+// A Summary says what an import did. Of an import that ended well, Rows is
+// the sum of People, Repeated and Rejected.
 type Summary struct {
-	Rows     int                   // rows of the file
-	People   map[bonded.CellID]int // people by cell
-	Repeated int                   // rows that became a further record of a person met before
-	Rejected map[bonded.Code]int
-	Rules    map[string]int // rejected by which rule of law
-	Resumed  int            // rows that were there already
+	Rows     int                    `json:"rows"`     // rows of the file
+	People   map[bonded.CellID]int  `json:"people"`   // people by cell
+	Repeated int                    `json:"repeated"` // rows that became a further record of a person met before
+	Rejected map[bonded.Code]int    `json:"rejected"`
+	First    map[bonded.Code]Reject `json:"first"`   // the first row rejected with a code
+	Rules    map[string]int         `json:"rules"`   // rejected by which rule of law
+	Resumed  int                    `json:"resumed"` // of People and Repeated: there already from an earlier run
+}
+
+// A Reject is a bad row, without its values.
+type Reject struct {
+	Line    int    `json:"line"`
+	Column  string `json:"column,omitempty"` // of the file
+	Message string `json:"message"`
+}
+
+// Nothing says whether no row of the file came to anything: the import ended
+// before.
+func (s *Summary) Nothing() bool {
+	return len(s.People) == 0 && s.Repeated == 0 && len(s.Rejected) == 0
 }
 
 type row struct {
@@ -63,46 +78,65 @@ type row struct {
 }
 
 type run struct {
-	ctx     context.Context //nolint:containedctx // lives as long as the run
-	o       Options
-	target  Target
-	state   *state
-	rejects *csv.Writer
+	ctx    context.Context //nolint:containedctx // lives as long as the run
+	o      Options
+	target Target
+	state  *state
 
-	mu   sync.Mutex // guards sum, rejects, state and err
-	sum  Summary
-	err  error
+	mu      sync.Mutex // guards the fields up to err
+	sum     Summary
+	rejects rejected
+	stored  bool // something is, or may be, stored
+	err     error
+
 	work sync.WaitGroup
 	slot map[bonded.CellID]chan struct{}
 }
 
 // Run imports a CSV file with a header row. It returns a summary also when it
 // stops early; running it again with the same state goes on where it stopped.
+//
+// A fault of the map that holds for every row stops it: a fact that is the
+// same for all of them and unknown, or a field that a cell does not have. An
+// import that ends so before anything is stored leaves no state behind.
 func Run(ctx context.Context, file io.Reader, target Target, o Options) (*Summary, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	st, err := openState(o.State)
+	st, err := openState(o.State, o.Mapping)
 	if err != nil {
 		return nil, err
 	}
 	defer st.f.Close()
 	r := &run{
-		ctx: ctx, o: o, target: target, state: st, rejects: csv.NewWriter(o.Rejects),
-		sum:  Summary{People: map[bonded.CellID]int{}, Rejected: map[bonded.Code]int{}, Rules: map[string]int{}},
+		ctx: ctx, o: o, target: target, state: st, stored: !st.fresh,
+		sum: Summary{
+			People: map[bonded.CellID]int{}, Rejected: map[bonded.Code]int{},
+			First: map[bonded.Code]Reject{}, Rules: map[string]int{},
+		},
 		slot: map[bonded.CellID]chan struct{}{},
 	}
-	_ = r.rejects.Write([]string{"line", "column", "code", "rule", "message"})
 
-	// 1. The first row of each person, in file order; repeats wait.
-	repeats, err := r.firstRows(file)
-	r.work.Wait()
-	// 2. Repeats, now that their people are there.
+	// 1. The map's own facts.
+	err = o.Mapping.checkConstants(target)
+	// 2. The first row of each person, in file order; repeats wait.
+	var repeats []row
+	if err == nil {
+		repeats, err = r.firstRows(file)
+		r.work.Wait()
+	}
+	// 3. Repeats, now that their people are there.
 	if err == nil && r.err == nil {
 		r.repeatRows(repeats)
 		r.work.Wait()
 	}
-	r.rejects.Flush()
-	return &r.sum, errors.Join(err, r.err, r.rejects.Error())
+	// 4. The bad rows, in order of the lines.
+	r.rejects.sort()
+	r.rejects.count(&r.sum)
+	err = errors.Join(err, r.err, r.rejects.write(csv.NewWriter(o.Rejects)))
+	if err != nil && !r.stored {
+		err = errors.Join(err, st.remove())
+	}
+	return &r.sum, err
 }
 
 func (r *run) firstRows(file io.Reader) (repeats []row, err error) {
@@ -211,26 +245,29 @@ func (r *run) parse(c *columns, header, rec []string, line int) (row, bool) {
 
 func (r *run) route(rw row) (bonded.CellID, bool) {
 	a, err := r.target.Route(*rw.item.Facts)
-	if err != nil {
-		r.reject(rw.line, "", err)
-		return "", false
+	if err == nil {
+		return a.Cell, true
 	}
-	return a.Cell, true
+	if e, ok := errors.AsType[*bonded.Error](err); ok && aboutPerson(e.Code) {
+		r.reject(rw.line, r.o.Mapping.columnOf(e.Field), err)
+	} else { // the deployment cannot be asked: no fault of the row
+		r.fail(err)
+	}
+	return "", false
 }
 
 // send writes a batch unless it is there already. It blocks while too many
-// calls of the cell are in flight.
+// calls of the cell are in flight. The first call of a cell goes alone: if
+// the cell cannot take what the map makes of a row, one batch has seen it.
 func (r *run) send(b *batch) {
+	if r.failed() != nil {
+		return
+	}
 	digest := b.digest()
 	r.mu.Lock()
 	done, ok := r.state.batches[b.name]
-	slot := r.slot[b.cell]
-	if slot == nil {
-		slot = make(chan struct{}, inFlight)
-		r.slot[b.cell] = slot
-	}
 	if ok && done.digest == digest {
-		r.sum.Resumed += len(b.rows)
+		r.sum.Resumed += len(b.rows) - len(done.rejects)
 		r.count(b, done.rejects)
 	}
 	r.mu.Unlock()
@@ -241,6 +278,14 @@ func (r *run) send(b *batch) {
 				Message: "the file is not the one this import began with",
 				Hint:    "bring the old file back, or begin a new import with another --state file",
 			})
+		}
+		return
+	}
+	slot := r.slot[b.cell]
+	if slot == nil {
+		r.slot[b.cell] = make(chan struct{}, inFlight)
+		if err := r.write(b, digest); err != nil {
+			r.fail(err)
 		}
 		return
 	}
@@ -267,21 +312,50 @@ func (r *run) write(b *batch, digest [32]byte) error {
 	key := hex.EncodeToString(r.state.id[:8]) + "-" + b.name
 	res, err := r.put(b, key, req)
 	if err != nil {
+		if !refused(err) {
+			r.mark()
+		}
 		return fmt.Errorf("lines %d to %d: %w", b.rows[0].line, b.rows[len(b.rows)-1].line, err)
 	}
 	var people []statePerson
 	var rejects []stateReject
+	var stop error
 	for i, it := range res.Items {
 		if it.Result != nil {
 			people = append(people, statePerson{b.rows[i].key[:], it.Result.Subject})
 		} else if p := it.Error; p != nil {
-			rejects = append(rejects, stateReject{b.rows[i].line, p.Field, p.Code, p.Rules, p.Message})
+			rejects = append(rejects, stateReject{b.rows[i].line, m.columnOf(p.Field), p.Code, p.Rules, p.Message})
+			stop = cmp.Or(stop, m.blame(p))
 		}
+	}
+	if len(people) > 0 {
+		r.mark()
+	}
+	if stop != nil { // not acknowledged: the batch is sent again when the import goes on
+		return stop
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.count(b, rejects)
 	return r.state.acknowledge(b.name, digest, people, rejects)
+}
+
+// mark notes that something is, or may be, stored.
+func (r *run) mark() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stored = true
+}
+
+// refused says whether a cell answered a call with a decision, so that
+// nothing of it is stored.
+func refused(err error) bool {
+	switch apitype.InfoOf(bonded.CodeOf(err)).Exit {
+	case apitype.ExitBadInput, apitype.ExitWho, apitype.ExitRefused, apitype.ExitAbsent:
+		return true
+	default:
+		return false
+	}
 }
 
 // put sends a batch. Rows that an earlier call of the same key is still
@@ -328,26 +402,6 @@ func (r *run) count(b *batch, rejects []stateReject) {
 			r.sum.People[b.cell]++
 		}
 	}
-}
-
-func (r *run) reject(line int, column string, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.rejectLocked(line, column, err)
-}
-
-func (r *run) rejectLocked(line int, column string, err error) {
-	var e *bonded.Error
-	if !errors.As(err, &e) {
-		e = bonded.Errorf(bonded.CodeInternal, "internal error")
-	}
-	rule := ""
-	if len(e.Rules) > 0 {
-		rule = e.Rules[0]
-		r.sum.Rules[rule]++
-	}
-	r.sum.Rejected[e.Code]++
-	_ = r.rejects.Write([]string{fmt.Sprint(line), column, string(e.Code), rule, e.Message})
 }
 
 func (r *run) fail(err error) {

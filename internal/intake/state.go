@@ -20,7 +20,9 @@ import (
 // in it as HMACs under a random key of this import.
 type state struct {
 	f       *os.File
+	fresh   bool     // begun by this run
 	id      [16]byte // random; also the key of the HMACs
+	mapping []byte   // digest of the map it began with
 	batches map[string]stateBatch
 	people  map[[16]byte]bonded.SubjectID
 }
@@ -33,6 +35,7 @@ type stateBatch struct {
 
 type stateLine struct {
 	Import  string        `json:"import,omitempty"` // first line only
+	Map     []byte        `json:"map,omitempty"`    // first line only: digest of the map
 	Batch   string        `json:"batch,omitempty"`
 	Digest  []byte        `json:"digest,omitempty"`
 	People  []statePerson `json:"people,omitempty"`
@@ -54,8 +57,10 @@ type statePerson struct {
 	Subject bonded.SubjectID `json:"s"`
 }
 
-// openState reads the state file at path or begins one.
-func openState(path string) (*state, error) {
+// openState reads the state file at path or begins one. A state that began
+// with another map is a conflict: its batches held other rows.
+func openState(path string, m *Mapping) (*state, error) {
+	digest := m.digest()
 	s := &state{batches: map[string]stateBatch{}, people: map[[16]byte]bonded.SubjectID{}}
 	b, err := os.ReadFile(path) //nolint:gosec // the operator names the file
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -68,6 +73,12 @@ func openState(path string) (*state, error) {
 			Hint: "if this import has not finished, its rows may be there already: look before you delete the state",
 		}
 	}
+	if s.mapping != nil && !bytes.Equal(s.mapping, digest[:]) {
+		return nil, &bonded.Error{
+			Code: bonded.CodeConflict, Field: path, Message: "the map is not the one this import began with",
+			Hint: "bring the old map back, or begin a new import with another --state file: people who are stored already would be stored again",
+		}
+	}
 	s.f, err = os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator names the file
 	if err != nil {
 		return nil, fmt.Errorf("open import state: %w", err)
@@ -76,10 +87,18 @@ func openState(path string) (*state, error) {
 		return nil, fmt.Errorf("open import state: %w", err)
 	}
 	if len(whole) == 0 {
-		s.id = bonded.NewID()
-		return s, s.append(stateLine{Import: base64.StdEncoding.EncodeToString(s.id[:])})
+		s.id, s.fresh = bonded.NewID(), true
+		return s, s.append(stateLine{Import: base64.StdEncoding.EncodeToString(s.id[:]), Map: digest[:]})
 	}
 	return s, nil
+}
+
+// remove ends the state and takes its file away.
+func (s *state) remove() error {
+	if err := errors.Join(s.f.Close(), os.Remove(s.f.Name())); err != nil { // some systems keep a file that is open
+		return fmt.Errorf("remove import state: %w", err)
+	}
+	return nil
 }
 
 func seekEnd(f *os.File) error {
@@ -101,6 +120,7 @@ func (s *state) read(b []byte) error {
 				return errors.New("no import id in the first line")
 			}
 			copy(s.id[:], id)
+			s.mapping = l.Map
 			continue
 		}
 		if len(l.Digest) != 32 {

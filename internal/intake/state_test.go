@@ -12,7 +12,7 @@ import (
 // half, after a crash in the middle of its line.
 func TestStateSurvivesATornLine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state")
-	s, err := openState(path)
+	s, err := openState(path, new(Mapping))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func TestStateSurvivesATornLine(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	again, err := openState(path)
+	again, err := openState(path, new(Mapping))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestStateRefusesADamagedFile(t *testing.T) {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := openState(path); bonded.CodeOf(err) != bonded.CodeInvalid {
+		if _, err := openState(path, new(Mapping)); bonded.CodeOf(err) != bonded.CodeInvalid {
 			t.Errorf("%s: %v, want invalid", name, err)
 		}
 		after, err := os.ReadFile(path)
