@@ -43,10 +43,36 @@ func (c *importCommand) Run(ctx context.Context, s *streams) error {
 		return err
 	}
 	sum, err := importFile(ctx, s, cs, m, c.File, c.State, c.Rejects)
-	if sum != nil {
+	if err != nil {
+		err = goesOn(ctx, err)
+	}
+	if sum != nil && (err == nil || !sum.Nothing()) {
 		err = errors.Join(err, printSummary(s, sum))
 	}
 	return err
+}
+
+// goesOn adds to an error that passes how the import goes on after it.
+func goesOn(ctx context.Context, err error) error {
+	const again = "run the same command again to go on"
+	if ctx.Err() != nil {
+		return errors.New("interrupted: " + again)
+	}
+	e, ok := errors.AsType[*bonded.Error](err)
+	if !ok {
+		return err
+	}
+	switch apitype.InfoOf(e.Code).Exit {
+	case apitype.ExitLater, apitype.ExitClosed:
+		passing := *e
+		if passing.Hint != "" {
+			passing.Hint += "; "
+		}
+		passing.Hint += "when it answers, " + again
+		return &passing
+	default:
+		return err
+	}
 }
 
 // importFile runs an import with its files beside the CSV.
@@ -87,12 +113,21 @@ func printSummary(s *streams, sum *intake.Summary) error {
 			row(w, "of these there already from an earlier run", sum.Resumed)
 		}
 		for _, code := range slices.Sorted(maps.Keys(sum.Rejected)) {
-			row(w, "rejected: "+string(code), sum.Rejected[code])
+			row(w, "rejected: "+string(code), sum.Rejected[code], first(sum.First[code]))
 		}
 		for _, rule := range slices.Sorted(maps.Keys(sum.Rules)) {
 			row(w, "  by rule "+rule, sum.Rules[rule])
 		}
 	})
+}
+
+// first says which row was rejected first, and why.
+func first(j intake.Reject) string {
+	at := fmt.Sprintf("first: line %d", j.Line)
+	if j.Column != "" {
+		at += ", column " + j.Column
+	}
+	return at + ": " + j.Message
 }
 
 // target is the cells as an import sees them.
