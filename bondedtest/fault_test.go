@@ -17,6 +17,7 @@ import (
 	"bonded"
 	"bonded/bondedtest"
 	"bonded/client"
+	"bonded/internal/deploy"
 	"bonded/internal/remote"
 )
 
@@ -25,7 +26,6 @@ import (
 func TestE2EFaults(t *testing.T) {
 	d := bondedtest.Start(t, bondedtest.OneCell())
 	app := d.Client(bondedtest.App, "eu", "service")
-	t.Run("keys that begin and end like text", func(t *testing.T) { keysOfBytes(t, d) })
 	anna, berta := create(t, app, "anna", "Anna Schmidt"), create(t, app, "berta", "Berta Krüger")
 	whole := func(t *testing.T) {
 		t.Helper()
@@ -62,17 +62,25 @@ func TestE2EFaults(t *testing.T) {
 	wantBooksHold(t, d, "")
 }
 
-// keysOfBytes gives the vault an index key that begins and ends with white
-// space, before anything is stored under another.
-func keysOfBytes(t *testing.T, d *bondedtest.Deployment) {
-	stop(t, d, "eu/vault")
-	path := filepath.Join(d.Layout.Vault("eu"), "keys", "index.key")
+// TestE2EKeysOfBytes starts a vault whose random key begins and ends with
+// white space.
+func TestE2EKeysOfBytes(t *testing.T) {
+	p, err := deploy.DevPlan(0)
+	must(t, err)
+	p.Cells, p.Bin = p.Cells[1:], bondedtest.Binaries(t)
+	dir, err := os.MkdirTemp("", "bt") //nolint:usetesting // its names are too long for Unix sockets
+	must(t, err)
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	l := deploy.Layout{Dir: filepath.Join(dir, "d")}
+	must(t, deploy.Create(t.Context(), l, p, time.Now()))
+	path := filepath.Join(l.Vault("eu"), "keys", "index.key")
 	key, err := os.ReadFile(path)
 	must(t, err)
 	key[0], key[len(key)-1] = ' ', '\n'
 	must(t, os.WriteFile(path, key, 0o600))
-	restart(t, d, "eu/vault")
-	ready(t, d)
+	d, err := deploy.Start(t.Context(), l, p.Bin)
+	must(t, err)
+	must(t, d.Stop())
 }
 
 // sealedKeyholder starts the keyholder without its passphrase, gives it a
