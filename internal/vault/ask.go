@@ -108,9 +108,11 @@ func (v *Vault) entry(a *ask) wire.Entry {
 // caller waits for the end, so that no key is left lying about; the lanes
 // bound how long that takes.
 func (v *Vault) submit(ctx context.Context, lane chan *ask, a *ask) error {
-	if a.size = a.lineBytes(); a.size > maxAskBytes {
-		return v.fail(a, &bonded.Error{Code: bonded.CodeTooLarge, Message: "the call names more fields than one message holds", Hint: "ask in several calls"})
+	n := itemBytes(a.items)
+	if n > maxEntryBytes {
+		return v.fail(a, &bonded.Error{Code: bonded.CodeTooLarge, Message: "the call names more fields than one entry holds", Hint: "ask in several calls"})
 	}
+	a.size = n + a.namedBytes()
 	a.done = make(chan struct{})
 	select {
 	case lane <- a:
@@ -170,26 +172,41 @@ func gather(lane chan *ask, first *ask, want int) []*ask {
 	return batch
 }
 
-// Limits that keep a batch within one frame of the line, see [wire.MaxFrame]:
-// a batch below gatherBytes may take one more ask, of at most maxAskBytes.
+// Limits of size. An entry of either book stays below 1 MiB: maxEntryBytes for
+// its items, the rest for its head. A batch stays within one frame of the line,
+// see [wire.MaxFrame]: below gatherBytes it may take one more ask.
 const (
-	gatherBytes = 3 << 20
-	maxAskBytes = wire.MaxEntry - 4096
+	maxEntryBytes = 960 << 10
+	gatherBytes   = 3 << 20
 )
 
-// lineBytes returns about how many bytes an ask takes on the line.
-func (a *ask) lineBytes() int {
-	n := 512
-	for i := range a.items {
-		it := &a.items[i]
-		n += 40
+// itemBytes returns about how many bytes items take at most in either book and
+// on the line.
+func itemBytes(items []wire.Item) int {
+	n := 0
+	for i := range items {
+		it := &items[i]
+		n += perItem
 		for j := range it.Fields {
-			n += len(it.Fields[j].Name) + bonded.IDSize + 2
+			n += len(it.Fields[j].Name) + perField
 		}
 		for j := range it.Index {
-			n += len(it.Index[j].Field) + 34
+			n += len(it.Index[j].Field) + perIndex
 		}
 	}
+	return n
+}
+
+// Bytes of an item beside the names in it.
+const (
+	perItem  = 64
+	perField = bonded.IDSize + 2
+	perIndex = 34
+)
+
+// namedBytes returns about how many bytes the rest of an ask takes on the line.
+func (a *ask) namedBytes() int {
+	n := 512
 	for i := range a.named {
 		n += 140
 		for _, f := range a.named[i].Fields {
@@ -197,4 +214,30 @@ func (a *ask) lineBytes() int {
 		}
 	}
 	return n
+}
+
+// fitting returns how many of records, at least one and at most a number, one
+// entry can name with all their fields, each so many times.
+func (v *Vault) fitting(records []*Record, most, times int) int {
+	size := 0
+	for i, r := range records {
+		if i == most {
+			return i
+		}
+		size += perItem
+		c := v.cfg.Schema.collectionByID(r.Collection)
+		for j := range r.Fields {
+			size += times * perField
+			if c == nil {
+				continue
+			}
+			if f := c.field(r.Fields[j].Field); f != nil {
+				size += times * len(f.Name)
+			}
+		}
+		if size > maxEntryBytes && i > 0 {
+			return i
+		}
+	}
+	return len(records)
 }

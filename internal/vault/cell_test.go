@@ -235,7 +235,7 @@ func (c *cell) newGrants() {
 	var pub ed25519.PublicKey
 	pub, c.app, _ = ed25519.GenerateKey(rand.Reader)
 	now := time.Now().UTC()
-	scope := map[string][]string{"users": {"*"}, "visits": {"*"}}
+	scope := map[string][]string{"users": {"*"}, "visits": {"*"}, "wide": {"*"}}
 	g := func(id string, f func(*grant.Grant)) grant.Grant {
 		g := grant.Grant{
 			ID: id, Key: base64.StdEncoding.EncodeToString(pub), Location: "eu", Roles: []string{"app"},

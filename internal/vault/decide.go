@@ -211,6 +211,12 @@ func (v *Vault) refused(call *Call, op verify.Operation, collection string, item
 		return err
 	}
 	e := problemOf(err)
+	if itemBytes(items) > maxEntryBytes {
+		items = slices.Clone(items) // who was asked for is kept, which fields of them is not
+		for i := range items {
+			items[i].Fields, items[i].Index = nil, nil
+		}
+	}
 	row := v.row(&ask{call: v.presentable(call), op: op, collection: v.knownCollection(collection), items: items, rules: e.Rules})
 	row.Outcome, row.Code = verify.OutcomeRefused, e.Code
 	p := v.policy.Load()

@@ -3,7 +3,6 @@ package vault
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"strconv"
 	"time"
 
@@ -163,14 +162,16 @@ func (v *Vault) Export(ctx context.Context, call *Call, q *apitype.SubjectReques
 		if len(rs) == 0 {
 			continue
 		}
-		for part := range slices.Chunk(rs, exportPart) {
-			entry, err := v.exportCollection(ctx, call, c, part, out)
+		for len(rs) > 0 {
+			n := v.fitting(rs, exportPart, 1)
+			entry, err := v.exportCollection(ctx, call, c, rs[:n], out)
 			if err != nil {
 				return nil, err
 			}
 			if out.Entry == "" {
 				out.Entry = entry
 			}
+			rs = rs[n:]
 		}
 	}
 	if out.Entry == "" {
@@ -196,7 +197,7 @@ func (v *Vault) Export(ctx context.Context, call *Call, q *apitype.SubjectReques
 	return out, nil
 }
 
-// exportPart is how many records of a copy are opened under one entry.
+// exportPart is how many records of a copy are opened under one entry at most.
 const exportPart = 256
 
 func (v *Vault) exportCollection(ctx context.Context, call *Call, c *Collection, records []*Record, out *apitype.ExportResult) (string, error) {

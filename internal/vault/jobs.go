@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"bonded"
@@ -23,6 +24,10 @@ const (
 
 // resealBatch is how many records one entry of a re-seal covers.
 const resealBatch = 64
+
+// resealFields is how many fields of a record one entry covers: each takes two
+// keys.
+const resealFields = verify.MaxRowFields / 2
 
 // A jobBody is a job at rest.
 type jobBody struct {
@@ -215,99 +220,132 @@ func (v *Vault) resealPage(id bonded.ID, c *Collection, job *jobBody) (int, erro
 	if err != nil || len(page) == 0 {
 		return 0, err
 	}
+	page = page[:v.fitting(page, resealBatch, 2)] // the old key and the new one of each field
 
-	// 1. Decide under the job's grant; ask for the old keys and new ones.
+	// 1. Decide under the job's grant.
 	call := v.jobCall(g, id)
 	d, err := v.decide(call, verify.OpReseal, c, c.byID)
 	if err != nil {
 		return 0, v.refused(call, verify.OpReseal, c.Name, nil, err)
 	}
-	a := v.newAsk(call, verify.OpReseal, c, d)
-	a.job, a.resolved = id, true
 	var records []*Record
+	widest := 0
 	for _, r := range page {
-		if r.State != StateActive || len(r.Fields) == 0 {
-			continue
+		if r.State == StateActive && len(r.Fields) > 0 {
+			records, widest = append(records, r), max(widest, len(r.Fields))
 		}
-		it := wire.Item{Subject: r.Subject, Record: r.ID}
-		for i := range r.Fields {
-			f := c.field(r.Fields[i].Field)
-			if f == nil {
-				return 0, altered(nil)
-			}
-			it.Fields = append(it.Fields, wire.FieldVersion{Name: f.Name, Version: r.Fields[i].Version}, wire.FieldVersion{Name: f.Name})
-		}
-		a.items, records = append(a.items, it), append(records, r)
 	}
+
+	// 2. Re-seal, and keep with the last part how far the job is.
 	last := *job
 	last.After, last.Done = page[len(page)-1].N, min(job.Done+uint64(len(page)), job.Total)
+	keep := func(tx Tx) error { return putJob(tx, id, &last) }
 	if len(records) == 0 {
-		_, err := v.store.Commit(v.background, nil, func(tx Tx) error { return putJob(tx, id, &last) })
+		_, err := v.store.Commit(v.background, nil, keep)
 		*job = last
 		return len(page), err
 	}
-	if err := v.submit(v.background, v.writes, a); err != nil {
-		return 0, err
-	}
-	defer a.finished()
-	defer wipeKeys(a.result)
-
-	// 2. Open and seal; what is altered stays as it is and is named.
-	next := make([]*Record, len(records))
-	for i, r := range records {
-		if next[i], err = v.resealRecord(c, r, &a.result.Items[i]); err != nil {
-			v.log.LogAttrs(v.background, slog.LevelError, "record cannot be re-sealed", slog.String("record", v.recordText(r.ID).String()), slog.Any("cause", err))
+	for from := 0; from < widest; from += resealFields {
+		a := v.newAsk(call, verify.OpReseal, c, d)
+		a.job, a.resolved = id, true
+		change := keep
+		if from+resealFields < widest {
+			change = func(Tx) error { return nil }
 		}
-	}
-
-	// 3. One commit. A record changed meanwhile has a newer version anyway.
-	_, err = v.store.Commit(v.background, []journal.Prepared{a.prepared}, func(tx Tx) error {
-		for i, r := range records {
-			if next[i] == nil {
-				continue
-			}
-			if err := tx.UpdateRecord(next[i], r); err != nil && !isCode(err, bonded.CodeConflict) {
-				return err
-			}
+		if err := v.resealPart(a, c, records, from, change); err != nil {
+			return 0, err
 		}
-		return putJob(tx, id, &last)
-	})
-	if err != nil {
-		v.lost(err)
-		return 0, notWritable(err)
 	}
 	*job = last
 	return len(page), nil
 }
 
-func (v *Vault) resealRecord(c *Collection, r *Record, answer *wire.ItemResult) (*Record, error) {
+// resealPart brings some of the fields of records under a next version, those
+// from a place on, and puts what became of them into records.
+func (v *Vault) resealPart(a *ask, c *Collection, records []*Record, from int, keep func(Tx) error) error {
+	// 1. Ask for the old keys and new ones.
+	var of []int // record of each item
+	for i, r := range records {
+		if from >= len(r.Fields) {
+			continue
+		}
+		it := wire.Item{Subject: r.Subject, Record: r.ID}
+		for _, s := range r.Fields[from:min(from+resealFields, len(r.Fields))] {
+			f := c.field(s.Field)
+			if f == nil {
+				return altered(nil)
+			}
+			it.Fields = append(it.Fields, wire.FieldVersion{Name: f.Name, Version: s.Version}, wire.FieldVersion{Name: f.Name})
+		}
+		a.items, of = append(a.items, it), append(of, i)
+	}
+	if err := v.submit(v.background, v.writes, a); err != nil {
+		return err
+	}
+	defer a.finished()
+	defer wipeKeys(a.result)
+
+	// 2. Open and seal; what is altered stays as it is and is named.
+	next := make([]*Record, len(of))
+	for k, i := range of {
+		var err error
+		if next[k], err = v.resealRecord(c, records[i], from, &a.result.Items[k]); err != nil {
+			v.log.LogAttrs(v.background, slog.LevelError, "record cannot be re-sealed", slog.String("record", v.recordText(records[i].ID).String()), slog.Any("cause", err))
+		}
+	}
+
+	// 3. One commit. A record changed meanwhile has a newer version anyway.
+	_, err := v.store.Commit(v.background, []journal.Prepared{a.prepared}, func(tx Tx) error {
+		for k, i := range of {
+			if next[k] == nil {
+				continue
+			}
+			if err := tx.UpdateRecord(next[k], records[i]); err != nil && !isCode(err, bonded.CodeConflict) {
+				return err
+			}
+		}
+		return keep(tx)
+	})
+	if err != nil {
+		v.lost(err)
+		return notWritable(err)
+	}
+	for k, i := range of {
+		if next[k] != nil {
+			records[i] = next[k]
+		}
+	}
+	return nil
+}
+
+// resealRecord returns the record with the fields of one answer under the next
+// version.
+func (v *Vault) resealRecord(c *Collection, r *Record, from int, answer *wire.ItemResult) (*Record, error) {
 	if answer.Code != "" {
 		return nil, itemRefused(answer.Code, "")
 	}
 	next := *r
-	next.Fields = make([]StoredField, len(r.Fields))
-	for i := range r.Fields {
-		s := &r.Fields[i]
+	next.Fields = slices.Clone(r.Fields)
+	for k := 0; 2*k < len(answer.Keys); k++ {
+		s := &next.Fields[from+k]
 		f := c.field(s.Field)
-		plain, err := v.openField(c, r, f, s, &answer.Keys[2*i])
+		plain, err := v.openField(c, r, f, s, &answer.Keys[2*k])
 		if err != nil {
 			return nil, err
 		}
-		key, err := seal.KeyFromBytes(answer.Keys[2*i+1][:])
-		clear(answer.Keys[2*i+1][:])
+		key, err := seal.KeyFromBytes(answer.Keys[2*k+1][:])
+		clear(answer.Keys[2*k+1][:])
 		if err != nil {
 			clear(plain)
 			return nil, fmt.Errorf("take key: %w", err)
 		}
-		n := *s
-		n.Version = answer.Version
-		n.Sealed, err = key.Seal(v.cfg.Suite, plain, v.context(c, r, f, n.Version))
+		s.Version = answer.Version
+		s.Sealed, err = key.Seal(v.cfg.Suite, plain, v.context(c, r, f, s.Version))
 		key.Wipe()
 		clear(plain)
 		if err != nil {
 			return nil, fmt.Errorf("re-seal record: %w", err)
 		}
-		next.Fields[i] = n
 	}
 	return &next, nil
 }

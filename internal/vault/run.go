@@ -162,10 +162,11 @@ func (v *Vault) Retain(ctx context.Context) error {
 		if err != nil || len(due) == 0 {
 			return err
 		}
-		if err := v.retain(ctx, due, now); err != nil {
+		n := v.fitting(due, retentionBatch, 1)
+		if err := v.retain(ctx, due[:n], now); err != nil {
 			return err
 		}
-		if len(due) < retentionBatch {
+		if n == len(due) && n < retentionBatch {
 			return nil
 		}
 	}
