@@ -3,7 +3,6 @@ package vault
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"bonded"
 	"bonded/internal/apitype"
@@ -30,7 +29,7 @@ func (v *Vault) collection(call *Call, name string) (*Collection, error) {
 	}
 	c := v.cfg.Schema.Collections[name]
 	if c == nil {
-		return nil, &bonded.Error{Code: bonded.CodeUnknownCollection, Field: "collection", Message: "no such collection in this cell", Hint: "its collections are " + strings.Join(sortedNames(v.cfg.Schema.Collections), ", ")}
+		return nil, &bonded.Error{Code: bonded.CodeUnknownCollection, Field: "collection", Message: "no such collection in this cell", Hint: meant(name, sortedNames(v.cfg.Schema.Collections), "the status of the cell names its collections")}
 	}
 	return c, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"bonded"
 	"bonded/internal/apitype"
+	"bonded/internal/nearest"
 )
 
 // A plainField is one field of a write: its plaintext as it will be sealed.
@@ -88,8 +89,17 @@ func safeName(name string) string {
 func unknownField(c *Collection, name, at string) *bonded.Error {
 	return &bonded.Error{
 		Code: bonded.CodeUnknownField, Field: at, Message: "collection " + c.Name + " has no such field",
-		Hint: "its fields are " + strings.Join(sortedNames(c.Fields), ", "),
+		Hint: meant(name, sortedNames(c.Fields), "see the schema of the collection"),
 	}
+}
+
+// meant hints at the one known name that is close, not at all there are: who
+// asks may not be allowed to know them.
+func meant(name string, known []string, otherwise string) string {
+	if k, ok := nearest.Word(name, known); ok {
+		return "did you mean " + k + "?"
+	}
+	return otherwise
 }
 
 func wrongType(t Type) *bonded.Error {
