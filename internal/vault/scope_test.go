@@ -78,3 +78,22 @@ func TestFieldsOfAnotherPurposeAreNotTakenAway(t *testing.T) {
 	_, err = c.v.RecordDelete(t.Context(), c.call("app"), &apitype.RecordDeleteRequest{Collection: "users", Subject: p.Subject, Record: p.Record})
 	wantCode(t, err, bonded.CodeForbidden)
 }
+
+func TestBatchWritesARecordOnce(t *testing.T) {
+	c := newCell(t)
+	p, q := c.create(values("name", `"Anna"`)), c.create(values("name", `"Berta"`))
+	item := func(of *apitype.PutResult, name string) apitype.PutItem {
+		return apitype.PutItem{Subject: &of.Subject, Record: &of.Record, Values: values("name", name)}
+	}
+	b, err := c.v.BatchPut(t.Context(), c.call("app"), &apitype.BatchPutRequest{Collection: "users", Items: []apitype.PutItem{item(p, `"A"`), item(q, `"B"`), item(p, `"C"`)}})
+	must(t, err)
+	if b.Items[0].Result == nil || b.Items[1].Result == nil || b.Items[2].Error == nil || b.Items[2].Error.Code != bonded.CodeInvalid {
+		t.Errorf("%+v", b)
+	}
+	got, err := c.get(p, "name")
+	must(t, err)
+	if string(got.Values["name"]) != `"A"` {
+		t.Errorf("%s", got.Values["name"])
+	}
+	c.reconcile()
+}

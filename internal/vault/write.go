@@ -110,12 +110,19 @@ func (v *Vault) put(ctx context.Context, call *Call, op verify.Operation, collec
 		return v.refused(call, op, collection, putItems(v, ws), err)
 	}
 	open := false
+	seen := make(map[bonded.ID]bool) // records written by this batch
 	for _, w := range ws {
 		if w.err != nil || w.result != nil {
 			continue
 		}
 		if w.err = v.checkPlace(ctx, c, w); w.err != nil && !w.batch {
 			return v.refused(call, op, collection, v.putItem(w), w.err)
+		}
+		if w.err == nil && w.before != nil {
+			if seen[w.before.ID] { // an entry writes a record once
+				w.err = &bonded.Error{Code: bonded.CodeInvalid, Field: w.at + "record", Message: "the batch writes this record twice", Hint: "put its values into one item"}
+			}
+			seen[w.before.ID] = true
 		}
 		open = open || w.err == nil
 	}
