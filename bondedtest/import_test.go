@@ -6,7 +6,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -158,6 +160,24 @@ func importGoesOn(t *testing.T, d *bondedtest.Deployment) {
 	}
 	if got := count(t, d); got.Records != n.Records {
 		t.Errorf("a changed file wrote %d records", got.Records-n.Records)
+	}
+
+	// 5. A field that the cell does not have is said once, and no state stays.
+	m := filepath.Join(t.TempDir(), "typo.yaml")
+	must(t, os.WriteFile(m, []byte(strings.Replace(importMap, "name: name", "nome: name", 1)), 0o600))
+	typo := []string{"import", "users", file, "--map", m, "--dir", d.Layout.Dir, "--state"}
+	if code, out = program(t, "bonded", append(typo, state)...); code != 6 || !strings.Contains(out, "the map is not the one") {
+		t.Errorf("a changed map ended with %d: %s", code, out)
+	}
+	code, out = program(t, "bonded", append(typo, state+"2")...)
+	if code != 2 || !strings.Contains(out, "fields.nome: collection users has no such field [unknown_field]") || strings.Contains(out, "people in") {
+		t.Errorf("a map with an unknown field ended with %d: %s", code, out)
+	}
+	if _, err := os.Stat(state + "2"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("state of an import that stored nothing: %v", err)
+	}
+	if got := count(t, d); got.Records != n.Records {
+		t.Errorf("a map with an unknown field wrote %d records", got.Records-n.Records)
 	}
 }
 
