@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 )
 
 // measureLarge shows that the cost of a read stays flat as people grow.
@@ -33,6 +34,8 @@ func measureLarge(ctx context.Context, o *options, out, log io.Writer) error {
 		if err != nil {
 			return err
 		}
+		// So long that most people were read once, as in a cell that is in use.
+		b.warming = min(time.Duration(step.people/4000)*time.Second, 45*time.Second)
 		p, err := b.compare(ctx, &load{url: b.echo, bodies: path, conns: 32},
 			&load{url: b.api + "/v1/get", headers: b.headers(), bodies: path, conns: 32})
 		if err != nil {

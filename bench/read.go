@@ -102,7 +102,7 @@ func (b *bench) warm(ctx context.Context, base, subject *load) error {
 		if l.once {
 			continue
 		}
-		if _, err := l.drive(ctx, b.dir, min(3*time.Second, b.o.duration)); err != nil {
+		if _, err := l.drive(ctx, b.dir, max(b.warming, min(3*time.Second, b.o.duration))); err != nil {
 			return err
 		}
 	}

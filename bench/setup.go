@@ -37,6 +37,8 @@ type bench struct {
 
 	refs []apitype.Found // people in the cell
 	made int             // bodies of creates used so far
+
+	warming time.Duration // longer than usual, see measureLarge
 }
 
 func start(ctx context.Context, o *options, log io.Writer) (*bench, error) {
