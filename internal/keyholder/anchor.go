@@ -21,10 +21,13 @@ type freshness struct {
 	witnessed time.Time // of the newest checkpoint accepted
 	checked   bool      // the start check has passed
 
-	index int64
+	index int64 // of the newest entry up to which every one was shown; any may be passed over once the start check is
 	size  int64
 	leaf  [32]byte
 }
+
+// next returns the place of the first entry that was not shown yet.
+func (f *freshness) next() int64 { return nextPlace(f.index, f.leaf) }
 
 // witnessed returns why nothing may be unlocked because of the ledger, or
 // nothing. The caller holds mu.
@@ -54,7 +57,10 @@ func (k *Keyholder) witnessed(now time.Time) (bonded.Code, string) {
 //
 // The first unlock after a start waits for an anchor that is the newest entry
 // of its checkpoint, cosigned after the start, and names a head: an old anchor
-// cannot vouch for an old database, nor one that is silent about the book.
+// cannot vouch for an old database, nor one that is silent about the book. And
+// every entry between the one accepted last and it must have been shown, see
+// [Keyholder.CatchUp]: what any anchor since then has said of the book and the
+// tombstones counts, and not what the vault chose to show.
 func (k *Keyholder) Anchor(_ context.Context, a *wire.Anchor) func() (*wire.AnchorResult, error) {
 	fail := func(err error) func() (*wire.AnchorResult, error) {
 		return func() (*wire.AnchorResult, error) { return nil, err }
@@ -91,7 +97,8 @@ func (k *Keyholder) Anchor(_ context.Context, a *wire.Anchor) func() (*wire.Anch
 	k.strike(p, a, seen.in.Index)
 	before := k.fresh
 	p.undo = append(p.undo, func() { k.fresh = before })
-	if seen.in.Index >= k.fresh.index { // an older one still covers its segments
+	walked := seen.in.Index <= k.fresh.next()
+	if seen.in.Index >= k.fresh.index && (walked || k.fresh.checked) { // an older one still covers its segments
 		k.fresh.index, k.fresh.leaf = seen.in.Index, [32]byte(seen.in.LeafHash)
 	}
 	k.fresh.size = max(k.fresh.size, seen.in.Checkpoint.Size)
@@ -99,14 +106,11 @@ func (k *Keyholder) Anchor(_ context.Context, a *wire.Anchor) func() (*wire.Anch
 		k.fresh.witnessed = at
 	}
 	newest := seen.in.Index == seen.in.Checkpoint.Size-1 && seen.head != nil
-	if !k.fresh.checked && newest && !seen.in.Checkpoint.WitnessTime().Before(k.fresh.start.Truncate(time.Second)) {
+	if !k.fresh.checked && newest && walked && !seen.in.Checkpoint.WitnessTime().Before(k.fresh.start.Truncate(time.Second)) {
 		k.fresh.checked = true
 		k.log.LogAttrs(context.Background(), slog.LevelInfo, "start check passed", slog.Int64("ledger_size", seen.in.Checkpoint.Size))
 	}
-	p.commit.Anchor = &AcceptedAnchor{
-		Index: k.fresh.index, Size: k.fresh.size, Leaf: k.fresh.leaf,
-		Seq: k.state.seq, Pending: k.state.unanch.spans(k.state.seq),
-	}
+	p.commit.Anchor = k.acceptedAnchor()
 	k.enqueue(p)
 	result := &wire.AnchorResult{
 		Accepted: true, Missing: k.state.unanch.olderThan(now.Add(-k.cfg.Limits.Freshness).UnixMilli(), 4096),

@@ -58,6 +58,12 @@ func (k *Keyholder) Handle(ctx context.Context, kind wire.Message, payload []byt
 			return malformed
 		}
 		return later(func() func() (*wire.AnchorResult, error) { return k.Anchor(ctx, a) }, (*wire.AnchorResult).Encode)
+	case wire.MsgCatchUp:
+		c, err := wire.DecodeCatchUp(payload)
+		if err != nil {
+			return malformed
+		}
+		return later(func() func() (*wire.CatchUpResult, error) { return k.CatchUp(ctx, c) }, (*wire.CatchUpResult).Encode)
 	case wire.MsgBook:
 		s, err := wire.DecodeBookSince(payload)
 		if err != nil || s.Limit > 4096 {

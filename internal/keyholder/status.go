@@ -111,7 +111,7 @@ func (k *Keyholder) Status(_ context.Context) func() (*wire.Status, error) {
 }
 
 var ruleTexts = map[string]string{
-	"keyholder.start-check":        "no anchor made since the start has been seen yet",
+	"keyholder.start-check":        "the ledger has not been shown up to an anchor made since the start",
 	"keyholder.checkpoint-age":     "the newest cosigned checkpoint is too old",
 	"keyholder.release-unanchored": "a release is not in an anchored segment in time",
 	"keyholder.unanchored-many":    "too many releases are not in an anchored segment",

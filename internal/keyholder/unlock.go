@@ -120,8 +120,8 @@ func (k *Keyholder) enter(u *wire.Unlock, fresh []freshItem) (*batch, error) {
 			k.refused.Add(1)
 		} else if s.released(row, &p.undo) {
 			leaf := row.RowLeaf
-			s.unanch.add(leaf, s.seq+1, int64(row.Time), nextPlace(k.fresh.index, k.fresh.leaf)) //nolint:gosec // milliseconds
-			k.recent.add(leaf, int64(row.Time), k.cfg.Limits.Freshness)                          //nolint:gosec // milliseconds
+			s.unanch.add(leaf, s.seq+1, int64(row.Time), k.fresh.next()) //nolint:gosec // milliseconds
+			k.recent.add(leaf, int64(row.Time), k.cfg.Limits.Freshness)  //nolint:gosec // milliseconds
 			p.undo = append(p.undo, func() { s.unanch.remove(leaf) })
 			for j := range e.Items {
 				res.Items[j].N = row.Items[j].N

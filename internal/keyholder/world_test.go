@@ -55,6 +55,7 @@ type world struct {
 	mu      sync.Mutex
 	at      time.Time
 	entries [][]byte
+	shown   map[int]*anchored // anchors by their place
 	hashes  []tlog.Hash
 	prev    tlog.Hash
 	seg     *verify.Segment
@@ -97,7 +98,7 @@ func newWorld(t testing.TB, change ...func(*world)) *world {
 	t.Helper()
 	w := &world{
 		t: t, dir: t.TempDir(), ring: &memoryRing{}, at: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC),
-		apps: map[string]ed25519.PrivateKey{}, witness: map[string]ed25519.PrivateKey{},
+		apps: map[string]ed25519.PrivateKey{}, shown: map[int]*anchored{}, witness: map[string]ed25519.PrivateKey{},
 		limits: keyholder.Limits{
 			Freshness: 15 * time.Minute, UndoWindow: time.Hour, DestroyPerHour: 1000, OldCellKey: time.Hour, RotateAfter: 24 * time.Hour,
 			MaxBudget: 20_000_000, MaxValidity: 366 * 24 * time.Hour, AllowBearer: true,
@@ -401,6 +402,7 @@ func (w *world) makeAnchor(head *verify.Head, tombs uint64, chain [32]byte, segm
 	}
 	a.leaf = &verify.Leaf{Kind: verify.LeafAnchor, Cell: "eu", Time: uint64(w.now().Unix()), Prev: w.prev, Root: verify.CommitFields(a.fields)}
 	a.Leaf, a.Fields = a.leaf.Encode(), verify.EncodeFields(a.fields)
+	w.shown[len(w.entries)] = a
 	a.Proof = w.publish(a.Leaf)
 	w.prev = tlog.RecordHash(a.Leaf)
 	return a

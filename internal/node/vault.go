@@ -245,6 +245,16 @@ func (n *vaultNode) anchorFacts(ctx context.Context) (journal.AnchorFacts, error
 // showAnchor forwards an anchor to the keyholder, which unlocks only while it
 // sees fresh ones.
 func (n *vaultNode) showAnchor(ctx context.Context, number uint64, a *wire.Anchor) error {
+	p, err := verify.ParseTlogProof(a.Proof)
+	if err != nil {
+		return err
+	}
+	behind, done := context.WithTimeout(ctx, 10*time.Second)
+	err = n.catchUp(behind, p.Index)
+	done()
+	if err != nil {
+		n.log.LogAttrs(ctx, slog.LevelWarn, "the keyholder has not been shown the whole ledger; it goes on with the next anchor", slog.Any("error", err))
+	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	res, err := n.line.Anchor(ctx, a)

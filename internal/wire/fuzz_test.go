@@ -47,3 +47,11 @@ func FuzzDecodeTombstone(f *testing.F) {
 func FuzzDecodeSubjectCount(f *testing.F) {
 	roundTrip(f, wire.EncodeSubjectCount(&verify.SubjectCount{Cell: "eu", N: 1}), wire.DecodeSubjectCount, wire.EncodeSubjectCount)
 }
+
+func FuzzDecodeCatchUp(f *testing.F) {
+	roundTrip(f, (&wire.CatchUp{Entry: []byte("entry"), Proof: []byte("proof")}).Encode(), wire.DecodeCatchUp, (*wire.CatchUp).Encode)
+}
+
+func FuzzDecodeCatchUpResult(f *testing.F) {
+	roundTrip(f, (&wire.CatchUpResult{Next: 300}).Encode(), wire.DecodeCatchUpResult, (*wire.CatchUpResult).Encode)
+}

@@ -66,6 +66,12 @@ func (l Line) Anchor(ctx context.Context, a *Anchor) (*AnchorResult, error) {
 	return call(ctx, l, MsgAnchor, a.Encode(), DecodeAnchorResult)
 }
 
+// CatchUp shows an entry of the ledger that is no anchor, or asks which entry
+// comes next.
+func (l Line) CatchUp(ctx context.Context, c *CatchUp) (*CatchUpResult, error) {
+	return call(ctx, l, MsgCatchUp, c.Encode(), DecodeCatchUpResult)
+}
+
 // Book returns the canonical bytes of at most limit rows after a sequence
 // number; fewer only at the end of the book.
 func (l Line) Book(ctx context.Context, after, limit uint64) ([][]byte, error) {

@@ -24,6 +24,7 @@ const (
 	MsgTombstones Message = 9  // from number, 64 bits → list of tombstones
 	MsgCount      Message = 10 // subject id → [verify.SubjectCount]
 	MsgRotate     Message = 11 // nothing → [Status]; makes a new cell-key version and starts re-wrapping
+	MsgCatchUp    Message = 12 // [CatchUp] → [CatchUpResult]
 )
 
 // EncodeError returns the payload of a [MsgError] frame.
@@ -345,6 +346,48 @@ func DecodeAnchorResult(b []byte) (*AnchorResult, error) {
 	}
 	a.Head = *h
 	return a, nil
+}
+
+// A CatchUp shows the keyholder an entry of the ledger that is no anchor of its
+// cell; anchors are shown by [Anchor]. Both empty, it asks only how far the
+// keyholder has come.
+type CatchUp struct {
+	Entry []byte
+	Proof []byte // C2SP tlog-proof
+}
+
+// Encode returns the bytes of c.
+func (c *CatchUp) Encode() []byte {
+	var w canon.Writer
+	w.Bytes(c.Entry)
+	w.Bytes(c.Proof)
+	return w.B
+}
+
+// DecodeCatchUp reads what [CatchUp.Encode] wrote.
+func DecodeCatchUp(b []byte) (*CatchUp, error) {
+	r := canon.NewReader(b)
+	c := &CatchUp{Entry: r.Bytes(1 << 16), Proof: r.Bytes(1 << 16)}
+	return c, r.Done()
+}
+
+// A CatchUpResult says which entry of the ledger the keyholder has to be shown
+// next. It passes its start check with the newest one only when it has been
+// shown every one before.
+type CatchUpResult struct{ Next uint64 }
+
+// Encode returns the bytes of c.
+func (c *CatchUpResult) Encode() []byte {
+	var w canon.Writer
+	w.Uint(c.Next)
+	return w.B
+}
+
+// DecodeCatchUpResult reads what [CatchUpResult.Encode] wrote.
+func DecodeCatchUpResult(b []byte) (*CatchUpResult, error) {
+	r := canon.NewReader(b)
+	c := &CatchUpResult{Next: r.Uint()}
+	return c, r.Done()
 }
 
 // A Status says how a keyholder stands.

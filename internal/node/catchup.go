@@ -1,0 +1,82 @@
+//go:build unix
+
+package node
+
+import (
+	"context"
+	"fmt"
+	"sort"
+
+	"bonded"
+	"bonded/internal/wire"
+	"bonded/verify"
+)
+
+// catchUp shows the keyholder every entry of the ledger that it has not been
+// shown, up to the one at an index: it unlocks nothing after a start before it
+// has seen all of them. What is left when ctx ends comes with the next anchor.
+func (n *vaultNode) catchUp(ctx context.Context, to int64) error {
+	at, err := n.line.CatchUp(ctx, &wire.CatchUp{})
+	for err == nil && at.Next < uint64(to) { //nolint:gosec // not negative
+		next := int64(at.Next) //nolint:gosec // below to
+		if err = n.showEntry(ctx, next); err != nil {
+			return fmt.Errorf("show ledger entry %d: %w", next, err)
+		}
+		if at, err = n.line.CatchUp(ctx, &wire.CatchUp{}); err == nil && at.Next <= uint64(next) { //nolint:gosec // not negative
+			return bonded.Errorf(bonded.CodeStale, "the keyholder does not take up entry %d of the ledger", next)
+		}
+	}
+	return err
+}
+
+// showEntry shows one entry, with all that an anchor stands for.
+func (n *vaultNode) showEntry(ctx context.Context, index int64) error {
+	entry, err := n.ledger.ReadEntry(ctx, index)
+	if err != nil {
+		return err
+	}
+	leaf, err := verify.DecodeLeaf(entry)
+	if err == nil && leaf.Kind == verify.LeafAnchor && leaf.Cell == n.conf.Cell {
+		number, err := n.anchorAt(ctx, index)
+		if err != nil {
+			return err
+		}
+		a, err := n.journal.AnchorMessage(ctx, number)
+		if err != nil {
+			return err
+		}
+		_, err = n.line.Anchor(ctx, a)
+		return err
+	}
+	r, err := n.ledger.Prove(ctx, index)
+	if err != nil {
+		return err
+	}
+	_, err = n.line.CatchUp(ctx, &wire.CatchUp{Entry: entry, Proof: r.Proof()})
+	return err
+}
+
+// anchorAt returns the number of the anchor at a place of the ledger. Numbers
+// and places rise together.
+func (n *vaultNode) anchorAt(ctx context.Context, index int64) (uint64, error) {
+	last := n.journal.LastAnchor()
+	if last == nil {
+		return 0, bonded.Errorf(bonded.CodeRestored, "the journal knows no anchor")
+	}
+	var failed error
+	found := uint64(sort.Search(int(last.Number), func(i int) bool { //nolint:gosec // a count
+		as, err := n.journal.Anchors(ctx, uint64(i), 1) //nolint:gosec // a count
+		if err != nil {
+			failed = err
+		}
+		return err != nil || len(as) == 0 || int64(as[0].LedgerIndex) >= index
+	})) + 1
+	if failed != nil {
+		return 0, failed
+	}
+	as, err := n.journal.Anchors(ctx, found-1, 1)
+	if err == nil && (len(as) == 0 || int64(as[0].LedgerIndex) != index) {
+		err = bonded.Errorf(bonded.CodeRestored, "the journal has no anchor for entry %d of the ledger", index)
+	}
+	return found, err
+}
