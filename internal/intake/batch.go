@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"bonded"
 )
@@ -42,8 +43,7 @@ func (r *run) filler(name string) *filler {
 func (f *filler) add(cell bonded.CellID, rw *row) {
 	size := rw.size()
 	if b := f.open[cell]; b != nil && b.size+size > batchBytes {
-		f.send(b)
-		delete(f.open, cell)
+		f.close(b)
 	}
 	b := f.open[cell]
 	if b == nil {
@@ -53,15 +53,32 @@ func (f *filler) add(cell bonded.CellID, rw *row) {
 	}
 	b.rows, b.size = append(b.rows, *rw), b.size+size
 	if len(b.rows) == BatchRows {
-		f.send(b)
-		delete(f.open, cell)
+		f.close(b)
 	}
 }
 
 func (f *filler) flush() {
 	for _, b := range f.open {
-		f.send(b)
+		f.close(b)
 	}
+}
+
+// close sends a batch. Of the first batch of a cell, the row with the most
+// fields goes ahead in a batch of its own: if the cell lacks a field of the
+// map, this is where it shows, before any other row is stored.
+func (f *filler) close(b *batch) {
+	delete(f.open, b.cell)
+	if f.name == "" && f.number[b.cell] == 1 && len(b.rows) > 1 {
+		at := 0
+		for i := range b.rows {
+			if len(b.rows[i].item.Values) > len(b.rows[at].item.Values) {
+				at = i
+			}
+		}
+		f.send(&batch{name: fmt.Sprintf("%s-0", b.cell), cell: b.cell, rows: []row{b.rows[at]}})
+		b.rows = slices.Delete(b.rows, at, at+1)
+	}
+	f.send(b)
 }
 
 // digest covers what the batch says, so that a changed file is noticed.

@@ -65,11 +65,8 @@ type Reject struct {
 	Message string `json:"message"`
 }
 
-// Nothing says whether no row of the file came to anything: the import ended
-// before.
-func (s *Summary) Nothing() bool {
-	return len(s.People) == 0 && s.Repeated == 0 && len(s.Rejected) == 0
-}
+// Nothing says whether no row of the file is stored.
+func (s *Summary) Nothing() bool { return len(s.People) == 0 && s.Repeated == 0 }
 
 type row struct {
 	line int
@@ -257,8 +254,8 @@ func (r *run) route(rw row) (bonded.CellID, bool) {
 }
 
 // send writes a batch unless it is there already. It blocks while too many
-// calls of the cell are in flight. The first call of a cell goes alone: if
-// the cell cannot take what the map makes of a row, one batch has seen it.
+// calls of the cell are in flight. The first call of a cell goes alone: what
+// the cell takes from no row stops the import there.
 func (r *run) send(b *batch) {
 	if r.failed() != nil {
 		return
