@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"bonded"
@@ -65,10 +66,14 @@ func goesOn(ctx context.Context, err error) error {
 	switch apitype.InfoOf(e.Code).Exit {
 	case apitype.ExitLater, apitype.ExitClosed:
 		passing := *e
-		if passing.Hint != "" {
-			passing.Hint += "; "
+		switch {
+		case passing.Hint == "":
+			passing.Hint = again
+		case strings.HasSuffix(passing.Hint, "?"):
+			passing.Hint += " then " + again
+		default:
+			passing.Hint += "; then " + again
 		}
-		passing.Hint += "when it answers, " + again
 		return &passing
 	default:
 		return err
