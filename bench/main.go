@@ -73,8 +73,12 @@ func measure(ctx context.Context, o *options, out, log io.Writer) error {
 		name string
 		run  func(context.Context, *bench, *table) error
 	}{
-		{"read", benchRead}, {"proven", benchProven}, {"batch", benchBatch},
-		{"create", benchCreate}, {"import", benchImport}, {"size", benchSize},
+		{"read", benchRead},
+		{"proven", benchProven},
+		{"batch", benchBatch},
+		{"create", benchCreate},
+		{"import", benchImport},
+		{"size", benchSize},
 	}
 	for _, p := range parts {
 		if o.only != "" && o.only != p.name {

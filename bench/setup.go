@@ -36,7 +36,6 @@ type bench struct {
 	log    io.Writer
 
 	refs []apitype.Found // people in the cell
-	made int             // bodies of creates used so far
 
 	warming time.Duration // longer than usual, see measureLarge
 }

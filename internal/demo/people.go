@@ -77,8 +77,7 @@ func readPeople(path string) (*people, error) {
 
 // reason returns what the system said, without the path it repeats.
 func reason(err error) string {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Err.Error()
 	}
 	return err.Error()

@@ -1,4 +1,4 @@
-package intake
+package intake //nolint:testpackage // the state file is not exported
 
 import (
 	"os"
