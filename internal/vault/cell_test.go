@@ -71,6 +71,7 @@ type cell struct {
 	suite   seal.Suite
 	schema  string
 	rules   string // the operator's policy
+	early   bool   // make an anchor before anything is sealed
 	undo    time.Duration
 	skew    atomic.Int64 // added to the vault's clock, in nanoseconds
 	grants  *grant.Set
@@ -347,6 +348,9 @@ func (c *cell) tryOpen() error {
 		return err
 	}
 	v.Store(c.v)
+	if c.early {
+		must(t, c.journal.Anchor(t.Context()))
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = c.journal.Run(ctx) })

@@ -12,7 +12,7 @@ import (
 )
 
 func TestJournalPagesOfOneRowKeepTheChainOfAnchors(t *testing.T) {
-	c := newCell(t)
+	c := newCell(t, func(c *cell) { c.early = true })
 	p := c.create(values("name", `"Anna"`))
 	got, err := c.get(p, "name")
 	must(t, err)
@@ -27,7 +27,7 @@ func TestJournalPagesOfOneRowKeepTheChainOfAnchors(t *testing.T) {
 	rows, err := c.v.Journal(t.Context(), c.call("app"), &apitype.JournalRequest{Limit: apitype.MaxPage})
 	must(t, err)
 	end := rows.Rows[len(rows.Rows)-1].Position
-	anchors := 0
+	anchors, early := 0, 0
 	for after := uint64(0); after < end; {
 		page, err := c.v.Journal(t.Context(), c.call("app"), &apitype.JournalRequest{After: after, Limit: 1})
 		must(t, err)
@@ -40,13 +40,16 @@ func TestJournalPagesOfOneRowKeepTheChainOfAnchors(t *testing.T) {
 			must(t, w.WriteSegment(s))
 		}
 		for _, a := range page.Anchors {
+			if a.LastSegment == 0 {
+				early++
+			}
 			must(t, w.WriteAnchor(verify.JournalAnchor{Index: a.Index, Leaf: a.Leaf, Fields: a.Fields, First: a.FirstSegment, Last: a.LastSegment}))
 		}
 		anchors, after = anchors+len(page.Anchors), page.Next
 	}
 	must(t, w.Close())
-	if anchors == 0 {
-		t.Fatal("no anchor in the pages")
+	if anchors == 0 || early == 0 {
+		t.Fatalf("%d anchors in the pages, %d of them from before the first segment", anchors, early)
 	}
 	jr, err := verify.NewJournalReader(&b)
 	must(t, err)
