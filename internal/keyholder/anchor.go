@@ -26,6 +26,13 @@ type freshness struct {
 	leaf  [32]byte
 }
 
+// tombstonesDue says how long accepted anchors have been silent about an
+// erasure.
+type tombstonesDue struct {
+	seen  uint64 // most tombstones that an anchor accepted since the start names
+	since int64  // milliseconds; of the first tombstone beyond them, 0 if there is none
+}
+
 // next returns the place of the first entry that was not shown yet.
 func (f *freshness) next() int64 { return nextPlace(f.index, f.leaf) }
 
@@ -42,6 +49,8 @@ func (k *Keyholder) witnessed(now time.Time) (bonded.Code, string) {
 		return bonded.CodeStale, "keyholder.checkpoint-age"
 	case oldest != 0 && now.UnixMilli()-oldest > limit.Milliseconds():
 		return bonded.CodeStale, "keyholder.release-unanchored"
+	case k.due.since != 0 && now.UnixMilli()-k.due.since > limit.Milliseconds():
+		return bonded.CodeStale, "keyholder.tombstone-unanchored"
 	case len(k.state.unanch.rows) >= maxUnanchored:
 		return bonded.CodeStale, "keyholder.unanchored-many"
 	}
@@ -95,8 +104,9 @@ func (k *Keyholder) Anchor(_ context.Context, a *wire.Anchor) func() (*wire.Anch
 	// 3. What it covers.
 	p := k.begin()
 	k.strike(p, a, seen.in.Index)
-	before := k.fresh
-	p.undo = append(p.undo, func() { k.fresh = before })
+	before, due := k.fresh, k.due
+	p.undo = append(p.undo, func() { k.fresh, k.due = before, due })
+	k.tombstonesSeen(seen.tombs, now)
 	walked := seen.in.Index <= k.fresh.next()
 	if seen.in.Index >= k.fresh.index && (walked || k.fresh.checked) { // an older one still covers its segments
 		k.fresh.index, k.fresh.leaf = seen.in.Index, [32]byte(seen.in.LeafHash)
@@ -128,6 +138,23 @@ func (k *Keyholder) Anchor(_ context.Context, a *wire.Anchor) func() (*wire.Anch
 		}
 		result.Head = ks.signHead(p.head)
 		return result, nil
+	}
+}
+
+// tombstonesSeen takes note of how many tombstones an anchor names. The caller
+// holds mu.
+func (k *Keyholder) tombstonesSeen(n uint64, now time.Time) {
+	k.due.seen = max(k.due.seen, n)
+	if k.due.seen >= k.state.tombs {
+		k.due.since = 0
+		return
+	}
+	ts, err := k.cfg.Store.Tombstones(context.Background(), k.due.seen+1, 1)
+	switch {
+	case err == nil && len(ts) == 1:
+		k.due.since = int64(ts[0].Time) //nolint:gosec // milliseconds
+	case k.due.since == 0: // it is being written
+		k.due.since = now.UnixMilli()
 	}
 }
 

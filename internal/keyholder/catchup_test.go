@@ -109,3 +109,31 @@ func TestKeyholderIsShownTheWholeLedger(t *testing.T) {
 		t.Errorf("after the whole ledger: %q", w.status().Reason)
 	}
 }
+
+func TestErasureThatNoAnchorNamesStopsUnlocking(t *testing.T) {
+	w := newWorld(t)
+	p := w.create()
+	w.erase(w.create())
+	silent := func() {
+		st := w.status()
+		a := w.makeAnchor(&st.Head, 0, [32]byte{}, w.sealSegment())
+		if _, err := w.k.Anchor(t.Context(), &a.Anchor)(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := func() *wire.UnlockResult { return w.unlock(w.entry(verify.OpRead, p.read("name"))) }
+	silent()
+	if res := read(); res.Entries[0].Code != "" {
+		t.Fatalf("at once: %q", res.Entries[0].Rule)
+	}
+	w.pass(w.limits.Freshness + time.Second)
+	silent()
+	wantRefused(t, read(), bonded.CodeStale, "keyholder.tombstone-unanchored")
+	w.restart()
+	silent()
+	wantRefused(t, read(), bonded.CodeStale, "keyholder.tombstone-unanchored")
+	w.anchor()
+	if res := read(); res.Entries[0].Code != "" {
+		t.Errorf("after an anchor that names it: %q", res.Entries[0].Rule)
+	}
+}

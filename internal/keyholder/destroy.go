@@ -88,7 +88,7 @@ var destroyHints = map[string]string{
 // bury changes the state and the commit; the caller holds mu.
 func (k *Keyholder) bury(p *pending, subject bonded.ID, st subjectState, row *verify.BookRow) *verify.Tombstone {
 	s := k.state
-	tombs, chain, first := s.tombs, s.tombChain, s.firstTomb
+	tombs, chain, first, due := s.tombs, s.tombChain, s.firstTomb, k.due
 	t := &verify.Tombstone{Cell: k.cfg.Cell, N: s.tombs + 1, Mark: k.keys.mark(subject), Time: row.Time}
 	t.Chain = verify.TombstoneChain(s.tombChain, t.Mark)
 	k.keys.signTombstone(t)
@@ -98,6 +98,7 @@ func (k *Keyholder) bury(p *pending, subject bonded.ID, st subjectState, row *ve
 	p.undo = append(p.undo, func() {
 		s.subjects[subject] = st
 		s.tombs, s.tombChain, s.firstTomb = tombs, chain, first
+		k.due = due
 		s.live++
 		delete(s.marks, t.Mark)
 	})
@@ -109,6 +110,9 @@ func (k *Keyholder) bury(p *pending, subject bonded.ID, st subjectState, row *ve
 	s.live--
 	if s.firstTomb == 0 {
 		s.firstTomb = int64(row.Time) //nolint:gosec // milliseconds
+	}
+	if k.due.since == 0 {
+		k.due.since = int64(row.Time) //nolint:gosec // milliseconds
 	}
 	k.cache.drop(subject)
 	return t

@@ -116,6 +116,7 @@ type Keyholder struct {
 	sessions   sessions
 	fresh      freshness
 	recent     recentLeaves
+	due        tombstonesDue
 	broken     error  // the book cannot be relied on until it is read anew
 	restored   string // why this database is older than what the ledger has seen
 	refused    atomic.Uint64
@@ -262,7 +263,7 @@ func (k *Keyholder) Unseal(ctx context.Context) error {
 		return err
 	}
 	// 2. The book, row by row; what the ledger has shown before counts no more.
-	k.keys, k.fresh = ks, freshness{}
+	k.keys, k.fresh, k.due = ks, freshness{}, tombstonesDue{}
 	if err := k.rebuild(ctx); err != nil {
 		k.keys = nil
 		ks.wipe()

@@ -111,10 +111,11 @@ func (k *Keyholder) Status(_ context.Context) func() (*wire.Status, error) {
 }
 
 var ruleTexts = map[string]string{
-	"keyholder.start-check":        "the ledger has not been shown up to an anchor made since the start",
-	"keyholder.checkpoint-age":     "the newest cosigned checkpoint is too old",
-	"keyholder.release-unanchored": "a release is not in an anchored segment in time",
-	"keyholder.unanchored-many":    "too many releases are not in an anchored segment",
+	"keyholder.start-check":          "the ledger has not been shown up to an anchor made since the start",
+	"keyholder.checkpoint-age":       "the newest cosigned checkpoint is too old",
+	"keyholder.release-unanchored":   "a release is not in an anchored segment in time",
+	"keyholder.tombstone-unanchored": "no anchor names an erasure in time",
+	"keyholder.unanchored-many":      "too many releases are not in an anchored segment",
 }
 
 func reasonOf(err error) string {
