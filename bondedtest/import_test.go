@@ -135,7 +135,28 @@ func importGoesOn(t *testing.T, d *bondedtest.Deployment) {
 		t.Errorf("the import again ended with %d: %+v", code, again)
 	}
 
-	// 3. The reject file.
+	// 3. What get shows of a person is what put needs to change the record.
+	app := d.Client(bondedtest.App, "eu", "service")
+	f, err := app.Find(t.Context(), client.FindRequest{Collection: "users", Where: map[string]string{"person_id": "long-1"}})
+	if err != nil || len(f.Records) != 1 {
+		t.Fatalf("long-1 is found as %+v, %v", f, err)
+	}
+	who := []string{"--dir", d.Layout.Dir, "--purpose", "service"}
+	code, out = program(t, "bonded", append([]string{"get", "users", f.Records[0].Subject.String(), "name"}, who...)...)
+	shown := map[string]string{}
+	for line := range strings.Lines(out) {
+		name, value, _ := strings.Cut(line, " ")
+		shown[name] = strings.TrimSpace(value)
+	}
+	if code != 0 || shown["subject"] != f.Records[0].Subject.String() || shown["record"] != f.Records[0].Record.String() || shown["version"] != "1" {
+		t.Errorf("get ended with %d: %s", code, out)
+	}
+	put := append([]string{"put", "users", "name=Kurzer Name", "--subject", shown["subject"], "--record", shown["record"], "--partial"}, who...)
+	if code, out = program(t, "bonded", put...); code != 0 || count(t, d).Records != n.Records {
+		t.Errorf("put of a part ended with %d: %s", code, out)
+	}
+
+	// 4. The reject file.
 	b, err := os.ReadFile(file + ".rejects.csv")
 	must(t, err)
 	for i, want := range []string{
@@ -153,7 +174,7 @@ func importGoesOn(t *testing.T, d *bondedtest.Deployment) {
 		t.Errorf("rejected %+v", s.Rejected)
 	}
 
-	// 4. Another file under the same state is not taken for this one.
+	// 5. Another file under the same state is not taken for this one.
 	must(t, os.WriteFile(file, bytes.Replace(csv.Bytes(), []byte("Langer Name 5,"), []byte("Anderer Name 5,"), 1), 0o600))
 	if code, out = runImport(t, d, file, ""); code == 0 || !strings.Contains(out, "not the one this import began with") {
 		t.Errorf("a changed file ended with %d: %s", code, out)
@@ -162,7 +183,7 @@ func importGoesOn(t *testing.T, d *bondedtest.Deployment) {
 		t.Errorf("a changed file wrote %d records", got.Records-n.Records)
 	}
 
-	// 5. A field that the cell does not have is said once, and no state stays.
+	// 6. A field that the cell does not have is said once, and no state stays.
 	m := filepath.Join(t.TempDir(), "typo.yaml")
 	must(t, os.WriteFile(m, []byte(strings.Replace(importMap, "name: name", "nome: name", 1)), 0o600))
 	typo := []string{"import", "users", file, "--map", m, "--dir", d.Layout.Dir, "--state"}
