@@ -69,13 +69,13 @@ func (n *vaultNode) anchorAt(ctx context.Context, index int64) (uint64, error) {
 		if err != nil {
 			failed = err
 		}
-		return err != nil || len(as) == 0 || int64(as[0].LedgerIndex) >= index
+		return err != nil || len(as) == 0 || as[0].LedgerIndex >= uint64(index) //nolint:gosec // not negative
 	})) + 1
 	if failed != nil {
 		return 0, failed
 	}
 	as, err := n.journal.Anchors(ctx, found-1, 1)
-	if err == nil && (len(as) == 0 || int64(as[0].LedgerIndex) != index) {
+	if err == nil && (len(as) == 0 || as[0].LedgerIndex != uint64(index)) { //nolint:gosec // not negative
 		err = bonded.Errorf(bonded.CodeRestored, "the journal has no anchor for entry %d of the ledger", index)
 	}
 	return found, err

@@ -58,7 +58,7 @@ func (v *Vault) Basis(ctx context.Context, call *Call, q *apitype.BasisRequest) 
 		return nil, fmt.Errorf("encode basis: %w", err)
 	}
 	out := &apitype.BasisResult{Record: *rec}
-	_, err = v.enterReplayed(ctx, a, func(tx Tx) error {
+	err = v.enterReplayed(ctx, a, func(tx Tx) error {
 		out.Entry = a.prepared.Row.RowRef.String()
 		return tx.PutBasis(&BasisRow{ID: id, Subject: s.ID, Body: body})
 	}, out)

@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -437,9 +438,9 @@ func (c *cell) rows() []journal.StoredRow {
 func (c *cell) lastRow(op verify.Operation) *verify.Row {
 	c.t.Helper()
 	rows := c.rows()
-	for i := len(rows) - 1; i >= 0; i-- {
-		if rows[i].Row.Operation == op {
-			return rows[i].Row
+	for _, row := range slices.Backward(rows) {
+		if row.Row.Operation == op {
+			return row.Row
 		}
 	}
 	c.t.Fatalf("no row of %s", op)

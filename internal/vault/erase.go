@@ -66,7 +66,7 @@ func (v *Vault) Erase(ctx context.Context, call *Call, q *apitype.SubjectRequest
 	}
 	e := &Erasure{Subject: s.ID, Asked: now.Unix(), Due: due.Unix()}
 	v.going.add(s.ID)
-	_, err = v.enterReplayed(ctx, a, func(tx Tx) error {
+	err = v.enterReplayed(ctx, a, func(tx Tx) error {
 		out.Entry = a.prepared.Row.RowRef.String()
 		ok, err := tx.SetState(s.ID, StateActive, StateErasing)
 		if err != nil {
@@ -125,7 +125,7 @@ func (v *Vault) EraseUndo(ctx context.Context, call *Call, q *apitype.SubjectReq
 		return nil, v.fail(a, late)
 	}
 	out := &apitype.EraseResult{Subject: q.Subject, State: string(StateActive)}
-	_, err = v.enterReplayed(ctx, a, func(tx Tx) error {
+	err = v.enterReplayed(ctx, a, func(tx Tx) error {
 		out.Entry = a.prepared.Row.RowRef.String()
 		if e.Due <= v.now().Unix() {
 			return late

@@ -1,8 +1,6 @@
 package vault
 
 import (
-	"bytes"
-
 	"bonded"
 	"bonded/internal/canon"
 	"bonded/internal/seal"
@@ -73,10 +71,4 @@ func altered(err error) *bonded.Error {
 		Code: bonded.CodeAltered, Message: "stored data does not open under its key and place", Err: err,
 		Hint: "it was altered or moved in the database, or the disk is failing: compare with a backup",
 	}
-}
-
-// clone returns f with bytes of its own.
-func (f StoredField) clone() StoredField {
-	f.Index, f.Sealed = bytes.Clone(f.Index), bytes.Clone(f.Sealed)
-	return f
 }

@@ -75,7 +75,7 @@ func (v *Vault) JobStart(ctx context.Context, call *Call, q *apitype.JobRequest)
 	a.collection = q.Collection
 
 	// 2. Enter, then begin.
-	_, err = v.enterReplayed(ctx, a, func(tx Tx) error { return putJob(tx, id, job) }, &job.Job)
+	err = v.enterReplayed(ctx, a, func(tx Tx) error { return putJob(tx, id, job) }, &job.Job)
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ func (v *Vault) TokenCreate(ctx context.Context, call *Call, q *apitype.TokenReq
 	for _, f := range fields {
 		out.Tokens[f.Name] = bonded.Token{Cell: v.cfg.Cell, ID: bonded.NewID()}
 	}
-	_, err = v.enterReplayed(ctx, a, func(tx Tx) error {
+	err = v.enterReplayed(ctx, a, func(tx Tx) error {
 		out.Entry = a.prepared.Row.RowRef.String()
 		r, err := tx.Record(c.ID, q.Subject.ID, q.Record.ID)
 		if err != nil {
@@ -91,7 +91,7 @@ func (v *Vault) TokenDelete(ctx context.Context, call *Call, q *apitype.TokenDel
 	a.items = recordItem(row.Subject, row.Record)
 	a.items[0].Fields, a.resolved = []wire.FieldVersion{{Name: f.Name}}, true
 	out := new(apitype.EntryResult)
-	_, err = v.enterReplayed(ctx, a, func(tx Tx) error {
+	err = v.enterReplayed(ctx, a, func(tx Tx) error {
 		out.Entry = a.prepared.Row.RowRef.String()
 		gone, err := tx.DeleteToken(q.Token.ID)
 		if err == nil && !gone {
@@ -128,7 +128,7 @@ func (v *Vault) RecordDelete(ctx context.Context, call *Call, q *apitype.RecordD
 	}
 	a.rules, a.policy = d.rules, d.policy
 	out := new(apitype.EntryResult)
-	_, err = v.enterReplayed(ctx, a, func(tx Tx) error {
+	err = v.enterReplayed(ctx, a, func(tx Tx) error {
 		out.Entry = a.prepared.Row.RowRef.String()
 		r, err := tx.Record(c.ID, q.Subject.ID, q.Record.ID)
 		if err != nil {
@@ -194,8 +194,8 @@ func replayed[T any](ctx context.Context, v *Vault, call *Call, op verify.Operat
 }
 
 // enterReplayed is enter for a write whose answer is kept for a retry.
-func (v *Vault) enterReplayed(ctx context.Context, a *ask, change func(Tx) error, out any) (string, error) {
-	e, err := v.enter(ctx, a, func(tx Tx) error {
+func (v *Vault) enterReplayed(ctx context.Context, a *ask, change func(Tx) error, out any) error {
+	_, err := v.enter(ctx, a, func(tx Tx) error {
 		if a.call.Idempotency != "" {
 			was, err := tx.Replay(a.call.Grant.ID, a.call.Idempotency)
 			if err != nil {
@@ -211,7 +211,7 @@ func (v *Vault) enterReplayed(ctx context.Context, a *ask, change func(Tx) error
 		return v.keepReplay(tx, a.call, a.call.Idempotency, a.call.BodyHash, out)
 	})
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", a.op, err)
+		return fmt.Errorf("%s: %w", a.op, err)
 	}
-	return e.Ref().String(), nil
+	return nil
 }

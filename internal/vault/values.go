@@ -173,12 +173,10 @@ func unquote(raw []byte, t Type) ([]byte, *bonded.Error) {
 
 // render returns the JSON value of an opened plaintext.
 func (f *Field) render(plain []byte) json.RawMessage {
-	switch f.Type {
-	case TypeString, TypeDate:
+	if f.Type == TypeString || f.Type == TypeDate {
 		return quote(plain)
-	default:
-		return bytes.Clone(plain)
 	}
+	return bytes.Clone(plain)
 }
 
 const hexDigits = "0123456789abcdef"

@@ -223,8 +223,7 @@ func (v *Vault) millis() uint64 { return uint64(v.now().UnixMilli()) } //nolint:
 
 // problemOf makes sure that err has a code.
 func problemOf(err error) *bonded.Error {
-	var e *bonded.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*bonded.Error](err); ok {
 		return e
 	}
 	return bonded.Wrap(bonded.CodeInternal, err, "internal error")

@@ -71,7 +71,6 @@ type putting struct {
 	rules  []string // all that matched
 	before *Record  // nil for a new record
 	record *Record
-	made   map[string]bonded.Token
 	place  int // among the items of the ask, -1 for none
 	result *apitype.PutResult
 	err    error
