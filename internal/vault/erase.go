@@ -65,6 +65,12 @@ func (v *Vault) Erase(ctx context.Context, call *Call, q *apitype.SubjectRequest
 		order.Proof = call.Proof
 	}
 	e := &Erasure{Subject: s.ID, Asked: now.Unix(), Due: due.Unix()}
+	if v.cfg.Undo == 0 { // it is due at once: the background work leaves it to us
+		if !v.finishing.begin(s.ID) {
+			return nil, v.fail(a, erasing("subject"))
+		}
+		defer v.finishing.end(s.ID)
+	}
 	v.going.add(s.ID)
 	err = v.enterReplayed(ctx, a, func(tx Tx) error {
 		out.Entry = a.prepared.Row.RowRef.String()
@@ -93,7 +99,7 @@ func (v *Vault) Erase(ctx context.Context, call *Call, q *apitype.SubjectRequest
 	// 3. Without a window, see whether it ends soon.
 	wait, cancel := context.WithTimeout(ctx, eraseWait)
 	defer cancel()
-	t, err := v.finishErasure(wait, e)
+	t, err := v.finish(wait, e)
 	if err != nil {
 		v.kick() // the background work goes on with it
 		v.log.LogAttrs(ctx, slog.LevelInfo, "erasure goes on in the background", slog.String("request", call.RequestID.Hex()), slog.Any("cause", err))
@@ -183,7 +189,11 @@ func (v *Vault) finishErasure(ctx context.Context, e *Erasure) (*verify.Tombston
 		return nil, bonded.Errorf(bonded.CodeBusy, "the erasure is being finished already")
 	}
 	defer v.finishing.end(e.Subject)
+	return v.finish(ctx, e)
+}
 
+// finish is [Vault.finishErasure] for who has begun it.
+func (v *Vault) finish(ctx context.Context, e *Erasure) (*verify.Tombstone, error) {
 	// 1. The proof that it was entered.
 	o, ref, leaf, err := e.order()
 	if err != nil {
