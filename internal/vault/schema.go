@@ -61,7 +61,7 @@ type Collection struct {
 	ID        uint16            `yaml:"-" json:"-"` // stored number, from 1; given by the [Store]
 	Fields    map[string]*Field `yaml:"fields" json:"fields" required:"true"`
 	Purposes  []bonded.Purpose  `yaml:"purposes" json:"purposes,omitempty"`   // purposes any field may be opened for; none means policy alone decides
-	Retention Period            `yaml:"retention" json:"retention,omitempty"` // of a record, from its creation; zero keeps it until it is erased
+	Retention Period            `yaml:"retention" json:"retention,omitzero"` // of a record, from its creation; zero keeps it until it is erased
 
 	byID []*Field // by stored number
 }
@@ -76,7 +76,7 @@ type Field struct {
 	Index      string           `yaml:"index" json:"index,omitempty"`     // "none" or a normaliser, see [normal.Parse]; absent means none
 	Mask       string           `yaml:"mask" json:"mask,omitempty"`       // see [ParseMask]; absent means all
 	Purposes   []bonded.Purpose `yaml:"purposes" json:"purposes,omitempty"`
-	Retention  Period           `yaml:"retention" json:"retention,omitempty"` // of the value, from its last write
+	Retention  Period           `yaml:"retention" json:"retention,omitzero"` // of the value, from its last write
 	normaliser normal.Normaliser
 	mask       Mask
 }
