@@ -59,23 +59,31 @@ func (c *statusCommand) Run(ctx context.Context, s *streams) error {
 	}))
 }
 
-type receiptCommand struct {
+// cellFlags are callFlags for one cell.
+type cellFlags struct {
 	callFlags
-	Entry string        `arg:"" help:"Row of the journal: node.incarnation.sequence, as answers name it."`
-	Cell  bonded.CellID `help:"Cell of the entry; the default cell if not given."`
+	Cell bonded.CellID `help:"Cell; the default cell if not given."`
+}
+
+func (f *cellFlags) client() (*client.Client, error) {
+	cs, err := f.connect()
+	if err != nil {
+		return nil, err
+	}
+	if f.Cell == "" {
+		f.Cell = cs.dir.Default
+	}
+	return cs.at(f.Cell)
+}
+
+type receiptCommand struct {
+	cellFlags
+	Entry string `arg:"" help:"Row of the journal: node.incarnation.sequence, as answers name it."`
 }
 
 // Run implements the command.
 func (c *receiptCommand) Run(ctx context.Context, s *streams) error {
-	cs, err := c.connect()
-	if err != nil {
-		return err
-	}
-	cell := c.Cell
-	if cell == "" {
-		cell = cs.dir.Default
-	}
-	cl, err := cs.at(cell)
+	cl, err := c.client()
 	if err != nil {
 		return err
 	}
@@ -105,22 +113,13 @@ type journalCommands struct {
 }
 
 type journalExport struct {
-	callFlags
-	File string        `arg:"" help:"File to write."`
-	Cell bonded.CellID `help:"Cell; the default cell if not given."`
+	cellFlags
+	File string `arg:"" help:"File to write."`
 }
 
 // Run implements the command. The file appears only when it is whole.
 func (c *journalExport) Run(ctx context.Context, s *streams) error {
-	cs, err := c.connect()
-	if err != nil {
-		return err
-	}
-	cell := c.Cell
-	if cell == "" {
-		cell = cs.dir.Default
-	}
-	cl, err := cs.at(cell)
+	cl, err := c.client()
 	if err != nil {
 		return err
 	}
@@ -147,23 +146,7 @@ type jobCommands struct {
 	Status jobStatus `cmd:"" help:"See how background work stands."`
 }
 
-type jobFlags struct {
-	callFlags
-	Cell bonded.CellID `help:"Cell; the default cell if not given."`
-}
-
-func (f *jobFlags) client() (*client.Client, error) {
-	cs, err := f.connect()
-	if err != nil {
-		return nil, err
-	}
-	if f.Cell == "" {
-		f.Cell = cs.dir.Default
-	}
-	return cs.at(f.Cell)
-}
-
-type jobRotate struct{ jobFlags }
+type jobRotate struct{ cellFlags }
 
 // Run implements the command.
 func (c *jobRotate) Run(ctx context.Context, s *streams) error {
@@ -171,7 +154,7 @@ func (c *jobRotate) Run(ctx context.Context, s *streams) error {
 }
 
 type jobReseal struct {
-	jobFlags
+	cellFlags
 	Collection string `arg:"" help:"Collection, such as users."`
 }
 
@@ -181,7 +164,7 @@ func (c *jobReseal) Run(ctx context.Context, s *streams) error {
 }
 
 type jobStatus struct {
-	jobFlags
+	cellFlags
 	ID string `arg:"" help:"Id that the start of the work returned."`
 }
 
@@ -199,7 +182,7 @@ func (c *jobStatus) Run(ctx context.Context, s *streams) error {
 }
 
 // start begins work and follows it to its end.
-func (f *jobFlags) start(ctx context.Context, s *streams, req client.JobRequest) error {
+func (f *cellFlags) start(ctx context.Context, s *streams, req client.JobRequest) error {
 	cl, err := f.client()
 	if err != nil {
 		return err

@@ -4,16 +4,14 @@ import (
 	"context"
 	"text/tabwriter"
 
-	"bonded"
 	"bonded/client"
 )
 
 type listCommand struct {
-	callFlags
-	Collection string        `arg:"" help:"Collection, such as users."`
-	Cell       bonded.CellID `help:"Cell; the default cell if not given."`
-	Limit      int           `default:"100" help:"Records at most, 1 to 1000."`
-	After      string        `placeholder:"CURSOR" help:"Where the page before ended."`
+	cellFlags
+	Collection string `arg:"" help:"Collection, such as users."`
+	Limit      int    `default:"100" help:"Records at most, 1 to 1000."`
+	After      string `placeholder:"CURSOR" help:"Where the page before ended."`
 }
 
 type listView struct {
@@ -23,14 +21,7 @@ type listView struct {
 
 // Run implements the command.
 func (c *listCommand) Run(ctx context.Context, s *streams) error {
-	cs, err := c.connect()
-	if err != nil {
-		return err
-	}
-	if c.Cell == "" {
-		c.Cell = cs.dir.Default
-	}
-	cl, err := cs.at(c.Cell)
+	cl, err := c.client()
 	if err != nil {
 		return err
 	}

@@ -60,7 +60,7 @@ type Collection struct {
 	Name      string            `yaml:"-" json:"-"`
 	ID        uint16            `yaml:"-" json:"-"` // stored number, from 1; given by the [Store]
 	Fields    map[string]*Field `yaml:"fields" json:"fields" required:"true"`
-	Purposes  []bonded.Purpose  `yaml:"purposes" json:"purposes,omitempty"`   // purposes any field may be opened for; none means policy alone decides
+	Purposes  []bonded.Purpose  `yaml:"purposes" json:"purposes,omitempty"`  // purposes any field may be opened for; none means policy alone decides
 	Retention Period            `yaml:"retention" json:"retention,omitzero"` // of a record, from its creation; zero keeps it until it is erased
 
 	byID []*Field // by stored number
