@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"bonded"
 	"bonded/internal/apitype"
@@ -257,6 +258,26 @@ func (c *Client) Journal(ctx context.Context, q JournalRequest) (*JournalResult,
 func (c *Client) Receipt(ctx context.Context, q ReceiptRequest) (*Receipt, error) {
 	c.why(&q.Why)
 	return ask[Receipt](ctx, c, "receipt", q, nil)
+}
+
+// receiptPoll is how often [Client.AwaitReceipt] asks.
+const receiptPoll = 250 * time.Millisecond
+
+// AwaitReceipt is [Client.Receipt] that asks again until the entry is
+// anchored: seconds. When ctx ends first the error has code busy, or is that
+// of ctx.
+func (c *Client) AwaitReceipt(ctx context.Context, q ReceiptRequest) (*Receipt, error) {
+	for {
+		r, err := c.Receipt(ctx, q)
+		if bonded.CodeOf(err) != bonded.CodeBusy {
+			return r, err
+		}
+		select {
+		case <-time.After(receiptPoll):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
 }
 
 // VerifyReceipt checks a receipt by the keys of the directory alone. The

@@ -12,7 +12,6 @@ import (
 
 	"bonded"
 	"bonded/client"
-	"bonded/verify"
 )
 
 type statusCommand struct{ callFlags }
@@ -87,19 +86,9 @@ func (c *receiptCommand) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	// An entry has a receipt after the next anchor: seconds.
-	var r *verify.Receipt
-	for deadline := time.Now().Add(30 * time.Second); ; {
-		r, err = cl.Receipt(ctx, client.ReceiptRequest{Why: c.why(), Entry: c.Entry})
-		if bonded.CodeOf(err) != bonded.CodeBusy || time.Now().After(deadline) {
-			break
-		}
-		select {
-		case <-time.After(500 * time.Millisecond):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+	wait, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	r, err := cl.AwaitReceipt(wait, client.ReceiptRequest{Why: c.why(), Entry: c.Entry})
 	if err != nil {
 		return err
 	}

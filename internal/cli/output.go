@@ -2,10 +2,8 @@ package cli
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -13,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"bonded"
+	"bonded/internal/deploy"
 )
 
 func isTerminal(w io.Writer) bool {
@@ -47,11 +46,7 @@ func row(w io.Writer, cells ...any) {
 
 // unreadable says which file could not be read, and why.
 func unreadable(path, what string, err error) error {
-	e := &bonded.Error{Code: bonded.CodeConfig, Field: path, Message: what + " cannot be read", Err: err}
-	if pe := new(fs.PathError); errors.As(err, &pe) {
-		e.Message += ": " + pe.Err.Error()
-	}
-	return e
+	return &bonded.Error{Code: bonded.CodeConfig, Field: path, Message: what + " cannot be read: " + deploy.Cause(err), Err: err}
 }
 
 // join writes a list for a table.

@@ -63,17 +63,14 @@ func (s *story) writeReceipt(ctx context.Context, id bonded.CellID, path string)
 	if err != nil {
 		return err
 	}
-	for deadline := time.Now().Add(20 * time.Second); ; {
-		r, err := s.app[id].Receipt(ctx, client.ReceiptRequest{Entry: res.Entry})
-		if err == nil {
-			b, err := json.MarshalIndent(r, "", "  ")
-			return errors.Join(err, os.WriteFile(path, b, 0o600))
-		}
-		if bonded.CodeOf(err) != bonded.CodeBusy || time.Now().After(deadline) {
-			return err
-		}
-		time.Sleep(100 * time.Millisecond)
+	wait, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	r, err := s.app[id].AwaitReceipt(wait, client.ReceiptRequest{Entry: res.Entry})
+	if err != nil {
+		return err
 	}
+	b, err := json.MarshalIndent(r, "", "  ")
+	return errors.Join(err, os.WriteFile(path, b, 0o600))
 }
 
 func (s *story) exportBooks(ctx context.Context, id bonded.CellID, journal, book string) error {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -124,30 +123,13 @@ func (s *story) refusal(ctx context.Context, p party) (string, error) {
 		if s.readShred(ctx) == nil {
 			return "", bonded.Errorf(bonded.CodeAltered, "the erased person was read")
 		}
-		if said = s.readiness(ctx); strings.Contains(said, string(bonded.CodeRestored)) {
-			return string(bonded.CodeRestored) + ", and opens nothing", nil
+		if err := s.d.Readiness(ctx, s.d.Directory.Default); err != nil {
+			if said = err.Error(); strings.Contains(said, string(bonded.CodeRestored)) {
+				return string(bonded.CodeRestored) + ", and opens nothing", nil
+			}
 		}
 	}
 	return "", bonded.Errorf(bonded.CodeInternal, "no refusal came: %s\n%s", said, p.process.LastLines(3))
-}
-
-// readiness returns what the cell says when asked whether it would open.
-func (s *story) readiness(ctx context.Context) string {
-	c, _ := s.d.Directory.Cell(s.d.Directory.Default)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.API+"/readyz", nil)
-	if err != nil {
-		return err.Error()
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err.Error()
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(res.Body, 4<<10))
-	if err != nil {
-		return err.Error()
-	}
-	return string(b)
 }
 
 // whileStopped does something while the parties' processes are ended.

@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"io/fs"
 	"os"
 	"slices"
 
 	"bonded"
+	"bonded/internal/deploy"
 )
 
 // people is what the demo remembers of the file, to compare and to search for.
@@ -35,13 +35,13 @@ var personalColumns = []string{"person_id", "full_name", "sort_name", "email", "
 func readPeople(path string) (*people, error) {
 	f, err := os.Open(path) //nolint:gosec // the operator names the file
 	if err != nil {
-		return nil, &bonded.Error{Code: bonded.CodeInvalid, Field: path, Message: "the input file cannot be read: " + reason(err), Err: err}
+		return nil, &bonded.Error{Code: bonded.CodeInvalid, Field: path, Message: "the input file cannot be read: " + deploy.Cause(err), Err: err}
 	}
 	defer f.Close()
 	in := csv.NewReader(f)
 	header, err := in.Read()
 	if err != nil {
-		return nil, &bonded.Error{Code: bonded.CodeInvalid, Field: path, Message: "the input file has no header row: " + reason(err), Err: err}
+		return nil, &bonded.Error{Code: bonded.CodeInvalid, Field: path, Message: "the input file has no header row: " + deploy.Cause(err), Err: err}
 	}
 	at := func(name string) int { return slices.Index(header, name) }
 	id, name, country := at("person_id"), at("full_name"), at("country")
@@ -73,14 +73,6 @@ func readPeople(path string) (*people, error) {
 			p.eu = who
 		}
 	}
-}
-
-// reason returns what the system said, without the path it repeats.
-func reason(err error) string {
-	if pe, ok := errors.AsType[*fs.PathError](err); ok {
-		return pe.Err.Error()
-	}
-	return err.Error()
 }
 
 // textOf returns the text of a JSON string.

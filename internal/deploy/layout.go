@@ -1,11 +1,22 @@
 package deploy
 
 import (
+	"errors"
+	"io/fs"
 	"path/filepath"
 	"strconv"
 
 	"bonded"
 )
+
+// Cause returns what the system said of a file, without the path it repeats,
+// for messages that name the path themselves.
+func Cause(err error) string {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err.Error()
+	}
+	return err.Error()
+}
 
 // A Layout is the folder of a deployment on one machine:
 //

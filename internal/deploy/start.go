@@ -43,7 +43,7 @@ func Start(ctx context.Context, l Layout, bin string) (*Deployment, error) {
 			Hint: "bonded dev DIR makes one in a new folder",
 		}
 		if !errors.Is(err, os.ErrNotExist) {
-			e.Message, e.Hint = "the deployment in this folder cannot be read: "+cause(err), "ask the owner of the folder"
+			e.Message, e.Hint = "the deployment in this folder cannot be read: "+Cause(err), "ask the owner of the folder"
 		}
 		return nil, e
 	}
@@ -94,14 +94,6 @@ func flatten(name string) string {
 	return string(b)
 }
 
-// cause returns what the system said, without the path it repeats.
-func cause(err error) string {
-	if pe := new(os.PathError); errors.As(err, &pe) {
-		return pe.Err.Error()
-	}
-	return err.Error()
-}
-
 // Process returns the process of that name, such as "eu/vault", or nil.
 func (d *Deployment) Process(name string) *Process {
 	i := slices.IndexFunc(d.Processes, func(p *Process) bool { return p.Name == name })
@@ -126,9 +118,19 @@ func (d *Deployment) Ready(ctx context.Context, cell bonded.CellID) error {
 		if !bytes.Equal(served, d.Directory.Encode()) {
 			return fmt.Errorf("%s is another deployment: stop it, or make this one with other ports", c.API)
 		}
-		_, err = fetch(ctx, c.API+"/readyz")
-		return err
+		return d.Readiness(ctx, cell)
 	})
+}
+
+// Readiness asks a cell once whether it would open something now. The error
+// holds the answer, with its code.
+func (d *Deployment) Readiness(ctx context.Context, cell bonded.CellID) error {
+	c, ok := d.Directory.Cell(cell)
+	if !ok {
+		return bonded.Errorf(bonded.CodeWrongCell, "no cell %s in the directory", cell)
+	}
+	_, err := fetch(ctx, c.API+"/readyz")
+	return err
 }
 
 func fetch(ctx context.Context, url string) ([]byte, error) {

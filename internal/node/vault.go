@@ -43,6 +43,7 @@ type vaultNode struct {
 	dir   string
 	conf  *VaultConfig
 	in    *inputs
+	id    *remote.Identity
 	log   *slog.Logger
 	cells *directoryFile
 	cell  verify.DirectoryCell
@@ -168,8 +169,8 @@ func (n *vaultNode) grants() (*grant.Set, error) {
 }
 
 func (n *vaultNode) openLedger(ctx context.Context) error {
-	id, err := n.identity(ctx)
-	if err != nil {
+	var err error
+	if n.id, err = n.identity(ctx); err != nil {
 		return err
 	}
 	witnesses := remote.Pin{
@@ -178,7 +179,7 @@ func (n *vaultNode) openLedger(ctx context.Context) error {
 	n.ledger, err = ledger.Open(ctx, ledger.Config{
 		Dir: filepath.Join(n.dir, "ledger"), Origin: n.in.origin, SignerKey: n.in.ledgerKey, Policy: []byte(n.cell.WitnessPolicy),
 		HTTPClient: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
-			TLSClientConfig: remote.ClientTLS(id, witnesses), ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute,
+			TLSClientConfig: remote.ClientTLS(n.id, witnesses), ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute,
 		}},
 		Logger: n.log,
 	})
@@ -188,7 +189,7 @@ func (n *vaultNode) openLedger(ctx context.Context) error {
 	keyholder := remote.Pin{
 		CA: n.authority(func(c *verify.DirectoryCell) string { return c.KeyholderCA }), Cell: n.conf.Cell, Role: remote.RoleKeyholder,
 	}
-	n.stream = newStream(n.cell.Keyholder, remote.ClientTLS(id, keyholder), n.log)
+	n.stream = newStream(n.cell.Keyholder, remote.ClientTLS(n.id, keyholder), n.log)
 	n.line = vault.NewLine(n.stream)
 	return nil
 }
@@ -323,13 +324,9 @@ func (n *vaultNode) run(ctx context.Context) error {
 	g.Go(func() error { return n.watchDisk(ctx) })
 	g.Go(func() error { return serveHTTP(ctx, n.conf.Listen, nil, mux, n.log) })
 	if n.conf.ListenTLS != "" {
-		id, err := n.identity(ctx)
-		if err != nil {
-			return err
-		}
 		conf := &tls.Config{
 			MinVersion: tls.VersionTLS13, ClientAuth: tls.RequestClientCert, // known by the hash of its key in the grants
-			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return id.Certificate() },
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return n.id.Certificate() },
 		}
 		g.Go(func() error { return serveHTTP(ctx, n.conf.ListenTLS, conf, mux, n.log) })
 	}
