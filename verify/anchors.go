@@ -43,9 +43,15 @@ func (c *leafChain) add(index int64, data []byte) *Failure {
 	}
 	hash := tlog.RecordHash(data)
 	prev := c.prev[l.Kind]
-	if l.Kind == LeafAnchor && l.Cell == c.cell && len(c.seen) > 0 && hash == prev {
-		c.seen[len(c.seen)-1].index = index // appended again because an answer was lost: it counts once, at its last place
-		return nil
+	if l.Cell == c.cell && c.n[l.Kind] > 0 && hash == prev { // appended again because an answer was lost: it counts once
+		switch l.Kind {
+		case LeafAnchor:
+			c.seen[len(c.seen)-1].index = index // at its last place
+			return nil
+		case LeafControl:
+			return nil
+		case LeafDirectory, LeafCase:
+		}
 	}
 	c.prev[l.Kind] = hash
 	c.n[l.Kind]++
@@ -59,6 +65,8 @@ func (c *leafChain) add(index int64, data []byte) *Failure {
 		return Fail(FailAnchorChain, "the anchor chain is broken: the anchor at entry %d does not name the anchor before it", index)
 	case l.Prev != prev && l.Kind == LeafDirectory:
 		return Fail(FailLeaf, "the directory leaf at entry %d does not name the one before it", index)
+	case l.Prev != prev && l.Kind == LeafControl:
+		return Fail(FailLeaf, "the announcement at entry %d does not name the one before it", index)
 	}
 	return nil
 }
@@ -68,6 +76,7 @@ type CellLedgerReport struct {
 	LogReport
 	Anchors     int64
 	Directories int64
+	Controls    int64 // announcements of grant sets, policies and versions of the directory
 
 	anchors []anchorSeen
 }
@@ -92,7 +101,7 @@ func CheckCellLedger(fetch func(path string) ([]byte, error), cell *DirectoryCel
 	}
 	lr, err := CheckLog(fetch, vkey, policy, opts)
 	rep.LogReport = *lr
-	rep.Anchors, rep.Directories, rep.anchors = chain.n[LeafAnchor], chain.n[LeafDirectory], chain.seen
+	rep.Anchors, rep.Directories, rep.Controls, rep.anchors = chain.n[LeafAnchor], chain.n[LeafDirectory], chain.n[LeafControl], chain.seen
 	switch {
 	case err != nil && (first == nil || VerdictOf(err) == DoesNotHold):
 		return rep, err

@@ -17,15 +17,18 @@ const (
 	BookUnlock  BookKind = 1 // field keys or index values were released, or refused
 	BookDestroy BookKind = 2 // a subject key was destroyed, or that was refused
 	BookSession BookKind = 3 // a principal opened a session
-	BookGrants  BookKind = 4 // a numbered grant set was installed
+	BookGrants  BookKind = 4 // a numbered grant set was installed, or waits
 	BookRotate  BookKind = 5 // the cell key got a new version, or an old one was destroyed
 	BookStart   BookKind = 6 // the keyholder was unsealed
-	bookKindEnd BookKind = 7
+	bookKept    BookKind = 7 // kept for releases to requesters
+	BookControl BookKind = 8 // a policy or a version of the directory was put in force, or waits
+	bookKindEnd BookKind = 9
 )
 
-// String returns "unlock", "destroy", "session", "grants", "rotate" or "start".
+// String returns "unlock", "destroy", "session", "grants", "rotate", "start"
+// or "control".
 func (k BookKind) String() string {
-	return [...]string{"unknown", "unlock", "destroy", "session", "grants", "rotate", "start", "unknown"}[min(k, bookKindEnd)]
+	return [...]string{"unknown", "unlock", "destroy", "session", "grants", "rotate", "start", "unknown", "control", "unknown"}[min(k, bookKindEnd)]
 }
 
 // A BookRow is one entry of the key-use book, the keyholder's own record of
@@ -49,7 +52,7 @@ type BookRow struct {
 	Basis      string
 	Digest     [32]byte // request digest the principal proved; zero if not proven
 	Policy     [32]byte
-	Detail     string // for kinds other than unlock: session id, grant set number, key version
+	Detail     string // for kinds other than unlock: session id, key version, or what was put in force
 	Items      []BookItem
 }
 
@@ -132,7 +135,7 @@ func DecodeBookRow(b []byte) (*BookRow, error) {
 	row.Digest = decodeOptional(r)
 	row.Policy = decodeOptional(r)
 	row.Detail = r.String(maxText)
-	if row.Kind == 0 || row.Kind >= bookKindEnd || row.Operation >= opEnd || row.Outcome == 0 || row.Outcome >= outcomeEnd || row.Assurance >= assuranceEnd {
+	if row.Kind == 0 || row.Kind == bookKept || row.Kind >= bookKindEnd || row.Operation >= opEnd || row.Outcome == 0 || row.Outcome >= outcomeEnd || row.Assurance >= assuranceEnd {
 		r.Fail()
 	}
 	for range r.Count(MaxRowItems) {

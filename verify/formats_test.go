@@ -333,6 +333,23 @@ func TestParsePromiseReadsOneSpelling(t *testing.T) {
 	}
 }
 
+func TestKindsThatAreNotThereAreRefused(t *testing.T) {
+	row := newGen(4).bookRow()
+	for kind, want := range map[verify.BookKind]bool{0: false, verify.BookStart: true, 7: false, verify.BookControl: true, 9: false} {
+		row.Kind = kind
+		if _, err := verify.DecodeBookRow(verify.EncodeBookRow(row)); (err == nil) != want {
+			t.Errorf("book row of kind %d: %v", kind, err)
+		}
+	}
+	leaf := newGen(4).leaf()
+	for kind, want := range map[verify.LeafKind]bool{0: false, verify.LeafCase: true, verify.LeafControl: true, 5: false} {
+		leaf.Kind = kind
+		if _, err := verify.DecodeLeaf(leaf.Encode()); (err == nil) != want {
+			t.Errorf("leaf of kind %d: %v", kind, err)
+		}
+	}
+}
+
 func TestNamesHaveNoHoles(t *testing.T) {
 	for o := verify.Operation(1); o.Valid(); o++ {
 		if p, err := verify.ParseOperation(o.String()); err != nil || p != o {

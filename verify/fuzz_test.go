@@ -119,3 +119,9 @@ func FuzzBookReader(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParseEvidence(f *testing.F) {
+	h := newHistory(f, "")
+	h.announce(&verify.Control{Subject: verify.ControlGrants, Number: 1, Digest: hash("grants")})
+	fuzzFormat(f, h.evidence(0), (*verify.Evidence).Encode, verify.ParseEvidence)
+}

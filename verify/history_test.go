@@ -55,6 +55,8 @@ type history struct {
 	anchoredSegs int
 	entries      [][]byte // of the ledger
 	prevAnchor   tlog.Hash
+	prevControl  tlog.Hash
+	controls     []announced
 	fields       [][]verify.LeafField
 	segLeaves    [][]tlog.Hash
 }

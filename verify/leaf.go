@@ -25,7 +25,8 @@ const (
 	LeafAnchor    LeafKind = 1 // covers the journal segments since the anchor before
 	LeafDirectory LeafKind = 2 // a version of the directory; the first one is the genesis leaf
 	LeafCase      LeafKind = 3 // reserved for cases and their covers
-	leafKindEnd   LeafKind = 4
+	LeafControl   LeafKind = 4 // announces a grant set, a policy or a version of the directory
+	leafKindEnd   LeafKind = 5
 )
 
 // A Leaf is one entry of the ledger. Its fields are commitments under Root:
