@@ -155,7 +155,7 @@ func (s *state) take(r *StoredRow, anchor *AcceptedAnchor) (*verify.BookRow, err
 			n, _ := strconv.ParseUint(v, 10, 32) // our own writing
 			s.firstTomb, s.keyVersion = 0, uint32(n)
 		}
-	case verify.BookSession, verify.BookGrants, verify.BookStart:
+	case verify.BookSession, verify.BookGrants, verify.BookStart, verify.BookControl:
 	}
 	return row, nil
 }

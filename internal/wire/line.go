@@ -72,6 +72,12 @@ func (l Line) CatchUp(ctx context.Context, c *CatchUp) (*CatchUpResult, error) {
 	return call(ctx, l, MsgCatchUp, c.Encode(), DecodeCatchUpResult)
 }
 
+// Evidence shows that the ledger announces a grant set, a policy or a version
+// of the directory, and says when the keyholder puts it in force.
+func (l Line) Evidence(ctx context.Context, e *Evidence) (*EvidenceResult, error) {
+	return call(ctx, l, MsgEvidence, e.Encode(), DecodeEvidenceResult)
+}
+
 // Book returns the canonical bytes of at most limit rows after a sequence
 // number; fewer only at the end of the book.
 func (l Line) Book(ctx context.Context, after, limit uint64) ([][]byte, error) {

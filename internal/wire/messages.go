@@ -25,6 +25,8 @@ const (
 	MsgCount      Message = 10 // subject id → [verify.SubjectCount]
 	MsgRotate     Message = 11 // nothing → [Status]; makes a new cell-key version and starts re-wrapping
 	MsgCatchUp    Message = 12 // [CatchUp] → [CatchUpResult]
+	// 13 is kept for releases to requesters.
+	MsgEvidence Message = 14 // [Evidence] → [EvidenceResult]
 )
 
 // EncodeError returns the payload of a [MsgError] frame.
@@ -406,6 +408,7 @@ type Status struct {
 	Head         verify.Head // signed
 	Reason       string      // why nothing unlocks, if so
 	RewrapsUntil uint64      // seconds since 1970-01-01 UTC at which the old cell key is destroyed; 0 if there is none
+	Waiting      []Waiting   // what was announced and is not in force yet
 }
 
 // Encode returns the bytes of s.
@@ -416,6 +419,10 @@ func (s *Status) Encode() []byte {
 		w.Uint(v)
 	}
 	w.String(s.Reason)
+	w.Uint(uint64(len(s.Waiting)))
+	for i := range s.Waiting {
+		s.Waiting[i].encode(&w)
+	}
 	w.Fixed(s.Head.Encode())
 	return w.B
 }
@@ -433,6 +440,12 @@ func DecodeStatus(b []byte) (*Status, error) {
 	}
 	s.KeyVersion = uint32(version)
 	s.Reason = r.String(4096)
+	for range r.Count(maxWaiting) {
+		s.Waiting = append(s.Waiting, decodeWaiting(r))
+		if r.Bad() {
+			return nil, canon.ErrMalformed
+		}
+	}
 	h, err := verify.DecodeHead(r.Rest())
 	if err != nil || r.Bad() {
 		return nil, canon.ErrMalformed

@@ -98,6 +98,7 @@ func TestVectors(t *testing.T) {
 	anchor := &wire.Anchor{Leaf: bytes.Repeat([]byte{1}, 128), Fields: []byte{0}, Proof: []byte("proof"), Segments: []wire.AnchoredSegment{
 		{Segment: []byte{1, 2}, Leaves: [][32]byte{fixed("leaf 1")}, Orphans: [][2][32]byte{{fixed("orphan"), fixed("lost")}}},
 	}}
+	waiting := wire.Waiting{Subject: verify.ControlGrants, Number: 8, Index: 300, Until: 1_790_086_400}
 	messages := map[string][]byte{
 		"unlock":        wire.EncodeUnlock(unlock),
 		"unlock_result": wire.EncodeUnlockResult(result),
@@ -109,11 +110,13 @@ func TestVectors(t *testing.T) {
 			Subject: fixedID("subject"), Auth: wire.Auth{Principal: "svc-privacy", Assurance: verify.AssuranceVault}, Purpose: "erasure", Reason: "art. 17",
 			Ref: verify.RowRef{Node: 1, Incarnation: 3, Seq: 400}, Leaf: fixed("leaf 4"), Receipt: []byte("{}"),
 		}).Encode(),
-		"anchor":        anchor.Encode(),
-		"anchor_result": (&wire.AnchorResult{Accepted: true, Missing: [][32]byte{fixed("leaf 9")}, Head: head}).Encode(),
-		"book_since":    (&wire.BookSince{After: 12, Limit: 4096}).Encode(),
-		"list":          (&wire.List{Items: [][]byte{{1}, {2, 3}}}).Encode(),
-		"status":        (&wire.Status{Subjects: 5, KeyVersion: 2, Rewrapped: 4, GrantSet: 1, Witnessed: 1_790_000_000, Unanchored: 1, Asserted: 2, Resolved: 3, Proven: 4, Refused: 5, Head: head, RewrapsUntil: 1_792_000_000}).Encode(),
+		"anchor":          anchor.Encode(),
+		"anchor_result":   (&wire.AnchorResult{Accepted: true, Missing: [][32]byte{fixed("leaf 9")}, Head: head}).Encode(),
+		"book_since":      (&wire.BookSince{After: 12, Limit: 4096}).Encode(),
+		"list":            (&wire.List{Items: [][]byte{{1}, {2, 3}}}).Encode(),
+		"status":          (&wire.Status{Subjects: 5, KeyVersion: 2, Rewrapped: 4, GrantSet: 1, Witnessed: 1_790_000_000, Unanchored: 1, Asserted: 2, Resolved: 3, Proven: 4, Refused: 5, Head: head, RewrapsUntil: 1_792_000_000, Waiting: []wire.Waiting{waiting}}).Encode(),
+		"evidence":        (&wire.Evidence{Subject: verify.ControlGrants, Number: 8, Evidence: []byte("evidence\n"), File: []byte("{}")}).Encode(),
+		"evidence_result": (&wire.EvidenceResult{Waiting: waiting}).Encode(),
 	}
 	hexed := map[string]string{}
 	for n, b := range messages {
@@ -190,6 +193,9 @@ var recoders = map[string]func([]byte) ([]byte, error){
 	"book_since":    recode(wire.DecodeBookSince, (*wire.BookSince).Encode),
 	"list":          recode(wire.DecodeList, (*wire.List).Encode),
 	"status":        recode(wire.DecodeStatus, (*wire.Status).Encode),
+
+	"evidence":        recode(wire.DecodeEvidence, (*wire.Evidence).Encode),
+	"evidence_result": recode(wire.DecodeEvidenceResult, (*wire.EvidenceResult).Encode),
 }
 
 func recode[V any](decode func([]byte) (*V, error), encode func(*V) []byte) func([]byte) ([]byte, error) {
@@ -266,6 +272,14 @@ func FuzzDecodeHello(f *testing.F) {
 
 func FuzzDecodeStatus(f *testing.F) {
 	fuzzMessage(f, "status", (&wire.Status{Head: testHead()}).Encode())
+}
+
+func FuzzDecodeEvidence(f *testing.F) {
+	fuzzMessage(f, "evidence", (&wire.Evidence{Subject: verify.ControlPolicy, Number: 1, Evidence: []byte{1}}).Encode())
+}
+
+func FuzzDecodeEvidenceResult(f *testing.F) {
+	fuzzMessage(f, "evidence_result", (&wire.EvidenceResult{InForce: true, Waiting: wire.Waiting{Subject: verify.ControlGrants, Number: 1}}).Encode())
 }
 
 func FuzzDecodeOpenSession(f *testing.F) {
