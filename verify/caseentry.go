@@ -107,7 +107,10 @@ func (e *CaseEntry) Fields(salt func() Salt) []LeafField {
 	}
 	fields := make([]LeafField, len(values))
 	for i := range values {
-		fields[i] = LeafField{Name: CaseFields[i], Salt: salt(), Value: values[i]}
+		fields[i] = LeafField{Name: CaseFields[i], Salt: salt()}
+		if len(values[i]) > 0 {
+			fields[i].Value = values[i]
+		}
 	}
 	return fields
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,7 +15,9 @@ import (
 // A Config says what a face needs. Service and Directory are required.
 type Config struct {
 	Service   Service
-	Directory []byte // the file cells.json, served as it is
+	Cases     Cases         // nil: the cell has no front door; its paths answer unsupported
+	Cell      bonded.CellID // needed with Cases
+	Directory []byte        // the file cells.json, served as it is
 	Limits    Limits
 	Logger    *slog.Logger         // nil: nothing is logged
 	Registry  *prometheus.Registry // nil: a new one, see [API.Registry]
@@ -54,6 +57,9 @@ func (l Limits) withDefaults() Limits {
 // stricter.
 type API struct {
 	service   Service
+	cases     Cases
+	cell      bonded.CellID
+	people    rates
 	directory []byte
 	limits    Limits
 	log       *slog.Logger
@@ -69,7 +75,7 @@ func New(c Config) (*API, error) {
 	if c.Service == nil || len(c.Directory) == 0 {
 		return nil, bonded.Errorf(bonded.CodeConfig, "the face needs a service and a directory file")
 	}
-	a := &API{service: c.Service, directory: c.Directory, limits: c.Limits.withDefaults(), log: c.Logger, mux: http.NewServeMux()}
+	a := &API{service: c.Service, cases: c.Cases, cell: c.Cell, directory: c.Directory, limits: c.Limits.withDefaults(), log: c.Logger, mux: http.NewServeMux()}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}
@@ -92,10 +98,45 @@ func New(c Config) (*API, error) {
 		e.metrics = a.metrics.route(r.Name)
 		a.mux.HandleFunc(r.Method+" "+r.Path, func(w http.ResponseWriter, q *http.Request) { a.serve(w, q, e) })
 	}
+	if err := a.openFrontDoor(); err != nil {
+		return nil, err
+	}
 	a.mux.HandleFunc("GET /healthz", a.healthz)
 	a.mux.HandleFunc("GET /readyz", a.readyz)
 	a.mux.HandleFunc("/", a.nowhere)
 	return a, nil
+}
+
+// openFrontDoor adds the endpoints of the front door.
+func (a *API) openFrontDoor() error {
+	if a.cases == nil {
+		for _, r := range apitype.CaseRoutes {
+			a.mux.HandleFunc(r.Method+" "+r.Path, a.noFrontDoor)
+		}
+		return nil
+	}
+	if !a.cell.Valid() {
+		return bonded.Errorf(bonded.CodeConfig, "the face of a front door needs the id of its cell")
+	}
+	a.people = rates{personPerSecond, personBurst, new(sync.Map)}
+	table := a.caseEndpoints()
+	for _, r := range apitype.CaseRoutes {
+		e, ok := table[r.Name]
+		if !ok {
+			return bonded.Errorf(bonded.CodeInternal, "no endpoint serves %s", r.Path)
+		}
+		e.route = r
+		e.metrics = a.metrics.route(r.Name)
+		a.mux.HandleFunc(r.Method+" "+r.Path, func(w http.ResponseWriter, q *http.Request) { a.serveCase(w, q, e) })
+	}
+	return nil
+}
+
+// noFrontDoor answers for a cell that takes no cases.
+func (a *API) noFrontDoor(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{a: a, w: w, r: r, call: Call{RequestID: requestID(r)}}
+	e := &bonded.Error{Code: bonded.CodeUnsupported, Message: "this cell has no front door", Hint: "its operator sets frontdoor in vault.yaml"}
+	x.problem(e, apitype.InfoOf(e.Code).Status)
 }
 
 // ServeHTTP implements [http.Handler].

@@ -37,6 +37,15 @@ func makeDocument(t *testing.T) object {
 		}
 		path[strings.ToLower(r.Method)] = g.operation(r, all[r.Name])
 	}
+	cases := caseExamples()
+	for _, r := range apitype.CaseRoutes {
+		path, _ := paths[r.Path].(object)
+		if path == nil {
+			path = object{}
+			paths[r.Path] = path
+		}
+		path[strings.ToLower(r.Method)] = g.caseOperation(r, cases[r.Name])
+	}
 	g.schema(reflect.TypeFor[apitype.Problem]())
 	codes := []string{}
 	for _, c := range apitype.Codes {
@@ -66,6 +75,7 @@ func makeDocument(t *testing.T) object {
 			}},
 			"securitySchemes": object{
 				"bearer":      object{"type": "http", "scheme": "bearer", "description": "an API key"},
+				"person":      object{"type": "apiKey", "in": "header", "name": apitype.HeaderPerson, "description": "a person's signature over the call: person;time;nonce;signature, see spec/api.md"},
 				"certificate": object{"type": "mutualTLS", "description": "a client certificate whose public key the grant names"},
 			},
 		},
@@ -126,6 +136,44 @@ func (g *generator) operation(r apitype.Route, ex example) object {
 	return op
 }
 
+func (g *generator) caseOperation(r apitype.CaseRoute, ex example) object {
+	op := object{"operationId": r.Name, "summary": r.Summary, "security": []any{object{"person": []any{}}}}
+	if r.Public {
+		op["security"] = []any{object{}}
+	}
+	params := []any{}
+	for _, name := range []string{"id", "sha256"} {
+		if strings.Contains(r.Path, "{"+name+"}") {
+			params = append(params, object{"name": name, "in": "path", "required": true, "schema": object{"type": "string"}})
+		}
+	}
+	query := map[string][]string{"caseList": {"state", "after"}, "caseScope": {"from"}, "ceremony": {"from"}, "openings": {"from"}}[r.Name]
+	for _, name := range query {
+		params = append(params, object{"name": name, "in": "query", "schema": object{"type": "string"}})
+	}
+	op["parameters"] = append(params, object{"$ref": "#/components/parameters/RequestID"})
+	switch {
+	case ex.request != nil:
+		op["requestBody"] = object{"required": true, "content": object{r.Takes: object{
+			"schema": g.schema(reflect.TypeOf(ex.request).Elem()), "example": ex.request,
+		}}}
+	case r.Takes != "":
+		op["requestBody"] = object{"required": true, "content": object{r.Takes: object{}}}
+	}
+	content := object{}
+	if ex.result != nil {
+		content = object{"schema": g.schema(reflect.TypeOf(ex.result).Elem()), "example": ex.result}
+	}
+	op["responses"] = object{
+		"200": object{
+			"description": "Done.", "headers": object{apitype.HeaderRequestID: object{"$ref": "#/components/headers/RequestID"}},
+			"content": object{r.Gives: content},
+		},
+		"default": object{"$ref": "#/components/responses/Problem"},
+	}
+	return op
+}
+
 // schema returns the schema of t; structs with names become components.
 func (g *generator) schema(t reflect.Type) object {
 	switch t {
@@ -135,11 +183,14 @@ func (g *generator) schema(t reflect.Type) object {
 		return object{"type": "string", "pattern": "^rec_[a-z][a-z0-9]{1,7}_[0-9a-z]{27}$"}
 	case reflect.TypeFor[bonded.Token]():
 		return object{"type": "string", "pattern": "^tok_[a-z][a-z0-9]{1,7}_[0-9a-z]{27}$"}
+	case reflect.TypeFor[bonded.CaseID]():
+		return object{"type": "string", "pattern": "^case_[a-z][a-z0-9]{1,7}_[0-9a-z]{27}$"}
 	case reflect.TypeFor[time.Time]():
 		return object{"type": "string", "format": "date-time"}
 	case reflect.TypeFor[json.RawMessage]():
 		return object{"type": []any{"string", "number", "boolean", "null"}}
-	case reflect.TypeFor[[]byte]():
+	}
+	if t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8 {
 		return object{"type": "string", "contentEncoding": "base64"}
 	}
 	switch t.Kind() {

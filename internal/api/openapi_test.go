@@ -75,8 +75,13 @@ func TestOpenAPIDocumentIsWhole(t *testing.T) {
 			t.Errorf("the document lacks %s %s", r.Method, r.Path)
 		}
 	}
-	if n != len(apitype.Routes) {
-		t.Errorf("%d operations, want %d", n, len(apitype.Routes))
+	for _, r := range apitype.CaseRoutes {
+		if op, ok := doc.Paths[r.Path][strings.ToLower(r.Method)]; !ok || op.OperationID != r.Name {
+			t.Errorf("the document lacks %s %s", r.Method, r.Path)
+		}
+	}
+	if want := len(apitype.Routes) + len(apitype.CaseRoutes); n != want {
+		t.Errorf("%d operations, want %d", n, want)
 	}
 	var problem struct {
 		Properties struct {
@@ -164,6 +169,41 @@ func TestExamplesRoundTrip(t *testing.T) {
 		// means that the face let the request through.
 		w := ask(newFace(t, &edge{}, api.Limits{}, nil), r.Method, r.Path, string(op.RequestBody.Content["application/json"].Example))
 		if p := problemOf(t, w); p.Code != bonded.CodeInternal {
+			t.Errorf("%s: the face refuses its own example: %+v", r.Name, p)
+		}
+	}
+}
+
+// TestCaseExamplesRoundTrip does the same for the front door.
+func TestCaseExamplesRoundTrip(t *testing.T) {
+	d := newDoor(t)
+	all := caseExamples()
+	for _, r := range apitype.CaseRoutes {
+		ex, ok := all[r.Name]
+		if !ok {
+			t.Errorf("%s has no example", r.Name)
+			continue
+		}
+		for what, v := range map[string]any{"request": ex.request, "answer": ex.result} {
+			if v == nil {
+				continue
+			}
+			text, err := json.Marshal(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			roundTrip(t, r.Name+" "+what, text, v)
+		}
+		if ex.request == nil {
+			continue
+		}
+		body, err := json.Marshal(ex.request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := strings.NewReplacer("{id}", exCase.String(), "{sha256}", exHash).Replace(r.Path)
+		w := d.ask(call{method: r.Method, path: path, body: body})
+		if p := problemOf(t, w); p.Code != bonded.CodeUnsupported {
 			t.Errorf("%s: the face refuses its own example: %+v", r.Name, p)
 		}
 	}

@@ -41,7 +41,6 @@ var shapes sync.Map // reflect.Type → *shape
 var (
 	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
 	rawMessage      = reflect.TypeFor[json.RawMessage]()
-	byteSlice       = reflect.TypeFor[[]byte]()
 )
 
 // shapeOf returns the shape of t. It panics on a type that no request has:
@@ -63,7 +62,7 @@ func makeShape(t reflect.Type) *shape {
 		s.typ, s.nullable = t, true
 	case t == rawMessage:
 		s.kind, s.nullable = kindScalar, true
-	case reflect.PointerTo(t).Implements(textUnmarshaler), t == byteSlice, t.Kind() == reflect.String:
+	case reflect.PointerTo(t).Implements(textUnmarshaler), t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8, t.Kind() == reflect.String:
 		s.kind = kindText
 	case t.Kind() == reflect.Bool:
 		s.kind = kindBoolean

@@ -1,7 +1,6 @@
 package apitype
 
 import (
-	"encoding/json"
 	"time"
 
 	"bonded"
@@ -11,6 +10,14 @@ import (
 // HeaderPerson authenticates a person at the front door: an officer, an
 // operator or a custodian. See [FormatPerson].
 const HeaderPerson = "Bonded-Person"
+
+// A PersonCall is who acts at the front door, known by [PersonProof]. Person is
+// an id of the register, "admin" for the directory's administrator, or
+// "custodian:" and the id of a custodian.
+type PersonCall struct {
+	Person    string
+	RequestID bonded.ID
+}
 
 // Limits of the front door.
 const (
@@ -121,7 +128,6 @@ type CaseDossier struct {
 	Opening   *verify.CaseOpening  `json:"opening"` // of the entry with event quorum, or emergency
 	Proof     string               `json:"proof"`   // C2SP tlog-proof of it
 	Registry  []RegistryProof      `json:"registry"`
-	Custody   json.RawMessage      `json:"custody,omitempty"`
 	Rules     []string             `json:"rules"` // why it was allowed
 	Documents []CaseDocView        `json:"documents"`
 	Shown     map[string]string    `json:"shown,omitempty"`
@@ -240,6 +246,6 @@ type CustodyLink struct {
 // OpeningFeed is openings of case leaves in the order in which they were
 // published. Anyone may read it.
 type OpeningFeed struct {
-	Openings []json.RawMessage `json:"openings"`
-	Next     uint64            `json:"next"` // ask from here on
+	Openings []*verify.CaseOpening `json:"openings"`
+	Next     uint64                `json:"next"` // ask from here on
 }

@@ -1,0 +1,165 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"reflect"
+	"strconv"
+	"time"
+
+	"bonded"
+	"bonded/internal/apitype"
+)
+
+// Calls of one person a second, and at once: custodians hand in pages of
+// partials, people click.
+const (
+	personPerSecond = 100
+	personBurst     = 400
+)
+
+// A caseEndpoint is one line of [apitype.CaseRoutes] with what serves it. Run
+// returns a value to be written as JSON, or an [octets].
+type caseEndpoint struct {
+	route   apitype.CaseRoute
+	request reflect.Type // nil: no JSON body
+	result  reflect.Type // nil: no JSON answer
+	metrics routeMetrics
+	run     func(context.Context, *caseExchange) (any, error)
+}
+
+// octets is an answer that is no JSON.
+type octets struct {
+	body io.ReadCloser
+	size int64
+}
+
+// A caseExchange is one call of a person on its way through the face.
+type caseExchange struct {
+	exchange
+	ce   *caseEndpoint
+	who  PersonCall
+	data []byte // of the body
+	from int    // query parameter: where a page begins
+}
+
+// serveCase is the way of one call at the front door.
+func (a *API) serveCase(w http.ResponseWriter, r *http.Request, e *caseEndpoint) {
+	// 1. Name the call and see that there is room for it.
+	start := time.Now()
+	x := &caseExchange{exchange: exchange{a: a, w: w, r: r, e: &endpoint{route: apitype.Route{Name: e.route.Name}}, call: Call{RequestID: requestID(r)}}, ce: e}
+	x.who.RequestID = x.call.RequestID
+	code := bonded.CodeInternal
+	defer func() { e.metrics.observe(a.metrics, code, time.Since(start)) }()
+	select {
+	case a.slots <- struct{}{}:
+		defer func() { <-a.slots }()
+	default:
+		code = x.fail(&bonded.Error{Code: bonded.CodeBusy, Message: "too many calls are in flight", Hint: "try again in a moment"})
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), a.limits.CallTimeout)
+	defer cancel()
+
+	// 2. Who asks? The proof covers the body, so it is read first, and only
+	// for people there are.
+	if !e.route.Public {
+		if err := x.person(ctx); err != nil {
+			a.cases.CountUnauthenticated()
+			code = x.fail(err)
+			return
+		}
+		if !a.people.allow(x.who.Person) {
+			code = x.fail(&bonded.Error{Code: bonded.CodeRateLimited, Message: "too many calls of this person", Hint: "wait as Retry-After says"})
+			return
+		}
+	}
+
+	// 3. Ask the front door, which decides and enters.
+	result, err := e.run(ctx, x)
+	if err != nil {
+		code = x.fail(err)
+		return
+	}
+
+	// 4. Answer.
+	if o, ok := result.(*octets); ok {
+		code = x.stream(o)
+		return
+	}
+	out := buffer()
+	defer free(out)
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(result); err != nil {
+		code = x.fail(bonded.Wrap(bonded.CodeInternal, err, "the answer cannot be written"))
+		return
+	}
+	code = ""
+	x.write(http.StatusOK, applicationJSON, out.Bytes())
+}
+
+// person checks the proof of a call and reads its body.
+func (x *caseExchange) person(ctx context.Context) error {
+	v := x.r.Header[apitype.HeaderPerson]
+	if len(v) != 1 {
+		return &bonded.Error{
+			Code: bonded.CodeUnauthenticated, Field: apitype.HeaderPerson, Message: "the call names no person, or several",
+			Hint: "sign the call as spec/api.md says; bonded case and bonded request do",
+		}
+	}
+	p, err := apitype.ParsePersonProof(v[0])
+	if err != nil {
+		return err
+	}
+	key, err := x.a.cases.AuthenticatePerson(ctx, p.Person)
+	if err != nil {
+		return err
+	}
+	limit := x.a.limits.MaxBody
+	if x.ce.route.Takes != "" && x.ce.route.Takes != "application/json" {
+		limit = apitype.MaxDocument
+	}
+	if x.r.ContentLength > limit {
+		discard(x.r)
+		return tooLarge(limit)
+	}
+	if x.data, err = io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, limit)); err != nil {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return tooLarge(limit)
+		}
+		return bonded.Wrap(bonded.CodeInvalid, err, "the body did not arrive whole")
+	}
+	if !p.Check(key, x.a.cell, x.r.Method, x.r.URL.RequestURI(), x.data, time.Now()) {
+		return &bonded.Error{
+			Code: bonded.CodeUnauthenticated, Field: apitype.HeaderPerson, Message: "the signature of the call does not hold, or is not of this time",
+			Hint: "see that the clock is right and the key is the one in the register",
+		}
+	}
+	if err := x.a.cases.TakeNonce(ctx, p.Person, p.Nonce, time.Unix(p.Time, 0)); err != nil {
+		return err
+	}
+	x.who.Person = p.Person
+	return nil
+}
+
+// stream answers with octets, as they come.
+func (x *caseExchange) stream(o *octets) bonded.Code {
+	defer o.body.Close() //nolint:errcheck // only read from
+	h := x.w.Header()
+	h["Content-Type"] = []string{x.ce.route.Gives}
+	h["Content-Disposition"] = []string{"attachment"} // never shown in the place of a page
+	h["Cache-Control"], h["X-Content-Type-Options"] = noStore, noSniff
+	h["Content-Length"] = []string{strconv.FormatInt(o.size, 10)}
+	h[apitype.HeaderRequestID] = []string{x.call.RequestID.Hex()}
+	x.w.WriteHeader(http.StatusOK)
+	if _, err := io.CopyN(x.w, o.body, o.size); err != nil {
+		x.a.log.LogAttrs(x.r.Context(), slog.LevelWarn, "an answer was cut off", slog.String("request", x.call.RequestID.Hex()), slog.String("route", x.ce.route.Name))
+		return bonded.CodeInternal
+	}
+	return ""
+}
