@@ -20,15 +20,15 @@ const (
 	BookGrants  BookKind = 4 // a numbered grant set was installed, or waits
 	BookRotate  BookKind = 5 // the cell key got a new version, or an old one was destroyed
 	BookStart   BookKind = 6 // the keyholder was unsealed
-	bookKept    BookKind = 7 // kept for releases to requesters
+	BookCustody BookKind = 7 // the custodians' key set of an epoch was accepted
 	BookControl BookKind = 8 // a policy or a version of the directory was put in force, or waits
 	bookKindEnd BookKind = 9
 )
 
-// String returns "unlock", "destroy", "session", "grants", "rotate", "start"
-// or "control".
+// String returns "unlock", "destroy", "session", "grants", "rotate", "start",
+// "custody" or "control".
 func (k BookKind) String() string {
-	return [...]string{"unknown", "unlock", "destroy", "session", "grants", "rotate", "start", "unknown", "control", "unknown"}[min(k, bookKindEnd)]
+	return [...]string{"unknown", "unlock", "destroy", "session", "grants", "rotate", "start", "custody", "control", "unknown"}[min(k, bookKindEnd)]
 }
 
 // A BookRow is one entry of the key-use book, the keyholder's own record of
@@ -50,9 +50,9 @@ type BookRow struct {
 	Purpose    bonded.Purpose
 	Reason     string
 	Basis      string
-	Digest     [32]byte // request digest the principal proved; zero if not proven
+	Digest     [32]byte // request digest the principal proved, for a case the digest of its scope, for custody that of the key set; else zero
 	Policy     [32]byte
-	Detail     string // for kinds other than unlock: session id, key version, or what was put in force
+	Detail     string // for kinds other than unlock: session id, key version, epoch, or what was put in force
 	Items      []BookItem
 }
 
@@ -135,7 +135,7 @@ func DecodeBookRow(b []byte) (*BookRow, error) {
 	row.Digest = decodeOptional(r)
 	row.Policy = decodeOptional(r)
 	row.Detail = r.String(maxText)
-	if row.Kind == 0 || row.Kind == bookKept || row.Kind >= bookKindEnd || row.Operation >= opEnd || row.Outcome == 0 || row.Outcome >= outcomeEnd || row.Assurance >= assuranceEnd {
+	if row.Kind == 0 || row.Kind >= bookKindEnd || row.Operation >= opEnd || row.Outcome == 0 || row.Outcome >= outcomeEnd || row.Assurance >= assuranceEnd {
 		r.Fail()
 	}
 	for range r.Count(MaxRowItems) {

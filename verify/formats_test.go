@@ -201,7 +201,7 @@ func TestRowCheckRefusesWhatWouldNotDecode(t *testing.T) {
 		"reason":     func(r *verify.Row) { r.Reason = long[:257] },
 		"basis":      func(r *verify.Row) { r.Basis = "\xff" },
 		"rules":      func(r *verify.Row) { r.Rules = make([]string, 65) },
-		"operation":  func(r *verify.Row) { r.Operation = 25 },
+		"operation":  func(r *verify.Row) { r.Operation = 26 },
 		"items":      func(r *verify.Row) { r.Items = []verify.RowItem{{Fields: []string{long[:65]}}} },
 	} {
 		r := newGen(4).row()
@@ -335,7 +335,7 @@ func TestParsePromiseReadsOneSpelling(t *testing.T) {
 
 func TestKindsThatAreNotThereAreRefused(t *testing.T) {
 	row := newGen(4).bookRow()
-	for kind, want := range map[verify.BookKind]bool{0: false, verify.BookStart: true, 7: false, verify.BookControl: true, 9: false} {
+	for kind, want := range map[verify.BookKind]bool{0: false, verify.BookStart: true, verify.BookCustody: true, verify.BookControl: true, 9: false} {
 		row.Kind = kind
 		if _, err := verify.DecodeBookRow(verify.EncodeBookRow(row)); (err == nil) != want {
 			t.Errorf("book row of kind %d: %v", kind, err)

@@ -37,13 +37,14 @@ const (
 	OpSchema       Operation = 22
 	OpReceipt      Operation = 23
 	OpStatus       Operation = 24
-	opEnd          Operation = 25
+	OpDisclose     Operation = 25 // a release to the requester of a case, under a quorum of custodians
+	opEnd          Operation = 26
 )
 
 var operationNames = [opEnd]string{
 	"none", "read", "mask", "create", "write", "find", "list", "count", "history", "export", "erase",
 	"erase_undo", "token_create", "token_delete", "token_read", "basis", "journal_read", "retention",
-	"reseal", "rotate", "record_delete", "route", "schema", "receipt", "status",
+	"reseal", "rotate", "record_delete", "route", "schema", "receipt", "status", "disclose",
 }
 
 // Valid reports whether o is an operation this version knows, [OpNone]
@@ -72,7 +73,7 @@ func ParseOperation(s string) (Operation, error) {
 // Unlocks reports whether the operation needs field keys or index values of
 // the keyholder, so that its row must have a partner in the key-use book.
 func (o Operation) Unlocks() bool {
-	return slices.Contains([]Operation{OpRead, OpMask, OpCreate, OpWrite, OpFind, OpExport, OpTokenRead, OpReseal}, o)
+	return slices.Contains([]Operation{OpRead, OpMask, OpCreate, OpWrite, OpFind, OpExport, OpTokenRead, OpReseal, OpDisclose}, o)
 }
 
 // An Assurance says how the asker was known. The numbers are stored.
@@ -85,12 +86,14 @@ const (
 	AssuranceProven  Assurance = 2 // the asker proved it to the keyholder
 	AssuranceJob     Assurance = 3 // background work under a job grant
 	AssuranceSubject Assurance = 4 // reserved: the person
-	assuranceEnd     Assurance = 5
+	AssuranceCase    Assurance = 5 // a quorum of custodians approved exactly this, and the ledger witnessed it
+	assuranceEnd     Assurance = 6
 )
 
-// String returns "none", "vault-asserted", "proven", "job" or "subject".
+// String returns "none", "vault-asserted", "proven", "job", "subject" or
+// "case".
 func (a Assurance) String() string {
-	return [...]string{"none", "vault-asserted", "proven", "job", "subject", "unknown"}[min(a, assuranceEnd)]
+	return [...]string{"none", "vault-asserted", "proven", "job", "subject", "case", "unknown"}[min(a, assuranceEnd)]
 }
 
 // An Outcome says how an entry ended. The numbers are stored.

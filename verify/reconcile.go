@@ -55,8 +55,8 @@ type ReconcileReport struct {
 	Pending              uint64 // of these, entries after the last one the book answers: it may have been exported before them
 
 	// Releases by how the asker was known, and, across these, those whose items
-	// the vault chose.
-	Proven, Asserted, Jobs, Resolved Tally
+	// the vault chose. Cases are releases through the front door.
+	Proven, Asserted, Jobs, Cases, Resolved Tally
 
 	AnchoredRows uint64 // rows that an anchor of the journal covers
 	Unanchored   uint64 // rows after them
@@ -350,6 +350,8 @@ func (x *reconciler) tally(b *BookRow, orphan bool) {
 		add(&x.rep.Proven)
 	case AssuranceJob:
 		add(&x.rep.Jobs)
+	case AssuranceCase:
+		add(&x.rep.Cases)
 	case AssuranceNone, AssuranceVault:
 		add(&x.rep.Asserted)
 	}

@@ -44,7 +44,7 @@ type Row struct {
 	Basis      string // id of the basis record or legal basis named
 	Rules      []string
 	RequestID  bonded.ID
-	Digest     [32]byte // request digest the asker proved; zero if not proven
+	Digest     [32]byte // request digest the asker proved, or for a case the digest of its scope; else zero
 	Policy     [32]byte // digest of the policy set that decided
 	Refers     RowRef   // the row this one is about; zero if none
 	Count      uint64   // for aggregates; otherwise 0

@@ -46,7 +46,7 @@ type ScopeItem struct {
 	Record     bonded.ID
 	Collection string
 	Fields     []ScopeField
-	Envelope   [32]byte // SHA-256 of the quorum envelope of the record version; zero without quorum fields
+	Envelope   [32]byte // hash of the quorum envelope of its quorum fields, see [EnvelopeHash]; zero without any
 }
 
 // A ScopeField is one field at one version.

@@ -39,6 +39,7 @@ func (rep *ReconcileReport) Sentences() []string {
 		s("%d key releases without an entry", rep.ReleasedWithoutEntry),
 		s("Of the releases, %d (%d items) were proven by the asker, %d (%d items) are vault-asserted, %d (%d items) were jobs.",
 			rep.Proven.Releases, rep.Proven.Items, rep.Asserted.Releases, rep.Asserted.Items, rep.Jobs.Releases, rep.Jobs.Items),
+		s("Of the releases, %d (%d items) went through the front door: a quorum of custodians approved them for the requester of a case.", rep.Cases.Releases, rep.Cases.Items),
 		s("Of the same releases, %d (%d items) are vault-resolved: the vault chose what was opened.", rep.Resolved.Releases, rep.Resolved.Items),
 	}
 	if n := rep.AnchoredBook; n > rep.BookRows {

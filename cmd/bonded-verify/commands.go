@@ -330,7 +330,7 @@ func reconcileJSON(r *verify.ReconcileReport) any {
 		"refused_not_repeated": r.Unrepeated, "refused_not_in_journal": r.LostAsk,
 		"released_without_entry": r.ReleasedWithoutEntry, "entries_without_release": r.WithoutRelease,
 		"unanswered": r.Unanswered, "pending": r.Pending,
-		"proven": r.Proven, "vault_asserted": r.Asserted, "jobs": r.Jobs, "vault_resolved": r.Resolved,
+		"proven": r.Proven, "vault_asserted": r.Asserted, "jobs": r.Jobs, "cases": r.Cases, "vault_resolved": r.Resolved,
 		"anchored_rows": r.AnchoredRows, "unanchored_rows": r.Unanchored,
 		"anchors_in_ledger": r.ProvenInLog, "newer_anchors": r.NewerAnchors,
 		"faults": r.Faults, "findings": findings,

@@ -77,12 +77,13 @@ func first(ss []string) string {
 	return ss[0]
 }
 
-// wellFormed checks that an entry asks for what its operation can ask for. A
+// wellFormed checks that an entry asks for what its operation can ask for, which
+// is never a disclosure: see [Keyholder.Release]. A
 // read names versions and so opens what is stored; a write names none, so it
 // cannot. A record stands only once among what is written, so that it has one
 // index value a field.
 func wellFormed(e *wire.Entry) (rule string) {
-	if !e.Operation.Unlocks() || !bonded.ValidName(e.Collection) || !e.Purpose.Valid() || len(e.Items) == 0 {
+	if !e.Operation.Unlocks() || e.Operation == verify.OpDisclose || !bonded.ValidName(e.Collection) || !e.Purpose.Valid() || len(e.Items) == 0 {
 		return "keyholder.form"
 	}
 	var written map[[2]bonded.ID]struct{}
@@ -193,7 +194,7 @@ func (k *Keyholder) assured(g *grantEntry, e *wire.Entry, now time.Time) ruling 
 			return no(bonded.CodeProof, rule)
 		}
 		return ruling{digest: digest}
-	case verify.AssuranceNone, verify.AssuranceSubject:
+	case verify.AssuranceNone, verify.AssuranceSubject, verify.AssuranceCase:
 	}
 	return no(bonded.CodeProof, "keyholder.assurance")
 }

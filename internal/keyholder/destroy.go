@@ -159,7 +159,7 @@ func (k *Keyholder) decideDestroy(d *wire.Destroy, rep *verify.ReceiptReport, re
 		if rule := k.sessions.prove(&d.Auth.Proof, g, r.digest, now); rule != "" {
 			return no(bonded.CodeProof, rule)
 		}
-	case verify.AssuranceNone, verify.AssuranceSubject:
+	case verify.AssuranceNone, verify.AssuranceSubject, verify.AssuranceCase:
 		return no(bonded.CodeProof, "keyholder.assurance")
 	}
 	// 3. The policy that the vault evaluates as well; for jobs the grant alone.

@@ -29,8 +29,9 @@ type state struct {
 	marks      map[[32]byte]struct{}
 	tombs      uint64
 	tombChain  [32]byte
-	keyVersion uint32 // of the last rotation, 0 if there was none
-	firstTomb  int64  // milliseconds; of the first erasure since the last rotation, 0 if none
+	keyVersion uint32   // of the last rotation, 0 if there was none
+	firstTomb  int64    // milliseconds; of the first erasure since the last rotation, 0 if none
+	custody    [32]byte // digest of the custodians' key set accepted last, zero if none was
 
 	asserted, resolved, proven uint64
 }
@@ -155,6 +156,8 @@ func (s *state) take(r *StoredRow, anchor *AcceptedAnchor) (*verify.BookRow, err
 			n, _ := strconv.ParseUint(v, 10, 32) // our own writing
 			s.firstTomb, s.keyVersion = 0, uint32(n)
 		}
+	case verify.BookCustody:
+		s.custody = row.Digest
 	case verify.BookSession, verify.BookGrants, verify.BookStart, verify.BookControl:
 	}
 	return row, nil

@@ -121,6 +121,16 @@ func (l Line) SubjectCount(ctx context.Context, subject bonded.ID) (*verify.Subj
 	return call(ctx, l, MsgCount, subject[:], DecodeSubjectCount)
 }
 
+// Release asks for keys of a case, sealed to its requester.
+func (l Line) Release(ctx context.Context, x *Release) (*ReleaseResult, error) {
+	return call(ctx, l, MsgRelease, x.Encode(), DecodeReleaseResult)
+}
+
+// Custody shows the custodians' key sets, or asks which one is in force.
+func (l Line) Custody(ctx context.Context, c *Custody) (*CustodyResult, error) {
+	return call(ctx, l, MsgCustody, c.Encode(), DecodeCustodyResult)
+}
+
 // Rotate makes a new version of the cell key and begins to re-wrap.
 func (l Line) Rotate(ctx context.Context) (*Status, error) {
 	return call(ctx, l, MsgRotate, nil, DecodeStatus)

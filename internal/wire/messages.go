@@ -25,8 +25,9 @@ const (
 	MsgCount      Message = 10 // subject id → [verify.SubjectCount]
 	MsgRotate     Message = 11 // nothing → [Status]; makes a new cell-key version and starts re-wrapping
 	MsgCatchUp    Message = 12 // [CatchUp] → [CatchUpResult]
-	// 13 is kept for releases to requesters.
-	MsgEvidence Message = 14 // [Evidence] → [EvidenceResult]
+	MsgRelease    Message = 13 // [Release] → [ReleaseResult]
+	MsgEvidence   Message = 14 // [Evidence] → [EvidenceResult]
+	MsgCustody    Message = 15 // [Custody] → [CustodyResult]
 )
 
 // EncodeError returns the payload of a [MsgError] frame.

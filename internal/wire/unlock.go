@@ -122,7 +122,7 @@ func encodeEntry(w *canon.Writer, e *Entry) {
 		w.Fixed(e.Auth.Body[:])
 	case verify.AssuranceJob:
 		w.Fixed(e.Auth.Job[:])
-	case verify.AssuranceNone, verify.AssuranceVault, verify.AssuranceSubject:
+	case verify.AssuranceNone, verify.AssuranceVault, verify.AssuranceSubject, verify.AssuranceCase:
 	}
 	w.Uint(uint64(len(e.Items)))
 	for i := range e.Items {
@@ -181,7 +181,7 @@ func decodeEntry(r *canon.Reader) (e Entry) {
 	case verify.AssuranceJob:
 		r.Fixed(e.Auth.Job[:])
 	case verify.AssuranceVault:
-	case verify.AssuranceNone, verify.AssuranceSubject:
+	case verify.AssuranceNone, verify.AssuranceSubject, verify.AssuranceCase:
 		r.Fail()
 	default:
 		r.Fail()

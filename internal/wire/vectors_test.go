@@ -117,6 +117,10 @@ func TestVectors(t *testing.T) {
 		"status":          (&wire.Status{Subjects: 5, KeyVersion: 2, Rewrapped: 4, GrantSet: 1, Witnessed: 1_790_000_000, Unanchored: 1, Asserted: 2, Resolved: 3, Proven: 4, Refused: 5, Head: head, RewrapsUntil: 1_792_000_000, Waiting: []wire.Waiting{waiting}}).Encode(),
 		"evidence":        (&wire.Evidence{Subject: verify.ControlGrants, Number: 8, Evidence: []byte("evidence\n"), File: []byte("{}")}).Encode(),
 		"evidence_result": (&wire.EvidenceResult{Waiting: waiting}).Encode(),
+		"release":         testRelease().Encode(),
+		"release_result":  (&wire.ReleaseResult{Head: head, Items: []wire.SealedItem{{N: 5, Sealed: []byte("sealed keys")}, {Code: bonded.CodeErased}}}).Encode(),
+		"custody":         testCustody().Encode(),
+		"custody_result":  (&wire.CustodyResult{Epoch: 2, KeySet: fixed("key set"), Key: fixed("release key")}).Encode(),
 	}
 	hexed := map[string]string{}
 	for n, b := range messages {
@@ -196,6 +200,10 @@ var recoders = map[string]func([]byte) ([]byte, error){
 
 	"evidence":        recode(wire.DecodeEvidence, (*wire.Evidence).Encode),
 	"evidence_result": recode(wire.DecodeEvidenceResult, (*wire.EvidenceResult).Encode),
+	"release":         recode(wire.DecodeRelease, (*wire.Release).Encode),
+	"release_result":  recode(wire.DecodeReleaseResult, (*wire.ReleaseResult).Encode),
+	"custody":         recode(wire.DecodeCustody, (*wire.Custody).Encode),
+	"custody_result":  recode(wire.DecodeCustodyResult, (*wire.CustodyResult).Encode),
 }
 
 func recode[V any](decode func([]byte) (*V, error), encode func(*V) []byte) func([]byte) ([]byte, error) {
