@@ -48,6 +48,9 @@ const (
 	CodeAltered           Code = "altered"            // stored data does not open under its key and place: altered or moved
 	CodeFrozen            Code = "frozen"             // a preservation holds this back
 	CodeKeyholderRefused  Code = "keyholder_refused"  // the keyholder decided: no
+	CodeBelowQuorum       Code = "below_quorum"       // a role has fewer partials than its threshold
+	CodeStaleShare        Code = "stale_share"        // a share or partial of another key set than the current one
+	CodeAtFault           Code = "party_at_fault"     // a proof names the party that did not do its part
 )
 
 // An Error is what every public function and endpoint returns. Message and

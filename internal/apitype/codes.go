@@ -64,6 +64,9 @@ var Codes = []CodeInfo{
 	{bonded.CodeAltered, 500, ExitIntegrity},
 	{bonded.CodeFrozen, 409, ExitConflict},
 	{bonded.CodeKeyholderRefused, 403, ExitRefused},
+	{bonded.CodeBelowQuorum, 409, ExitConflict},
+	{bonded.CodeStaleShare, 409, ExitConflict},
+	{bonded.CodeAtFault, 500, ExitIntegrity},
 }
 
 // InfoOf returns the entry of a code; a code that is not in [Codes] is shown
