@@ -212,17 +212,18 @@ type RegistryConfirm struct {
 // CeremonyStart begins a ceremony of the custodians.
 type CeremonyStart struct {
 	Params    []byte            `json:"params"`    // canonical parameters
-	Statement *verify.Statement `json:"statement"` // by a registrar, over the digest of the parameters
+	Statement *verify.Statement `json:"statement"` // a [verify.CeremonyOrder], signed by the administrator or a registrar
 }
 
 // CeremonyMessages is what the board of a ceremony holds.
 type CeremonyMessages struct {
-	Ceremony string   `json:"ceremony"` // hexadecimal id
-	Params   []byte   `json:"params"`
-	State    string   `json:"state"` // running, certified or failed
-	Reason   string   `json:"reason,omitempty"`
-	Messages [][]byte `json:"messages"`
-	Next     int      `json:"next"`
+	Ceremony string            `json:"ceremony"` // hexadecimal id
+	Params   []byte            `json:"params"`
+	Order    *verify.Statement `json:"order,omitempty"` // see [verify.CeremonyOrder]
+	State    string            `json:"state"`           // running, certified or failed
+	Reason   string            `json:"reason,omitempty"`
+	Messages [][]byte          `json:"messages"`
+	Next     int               `json:"next"`
 }
 
 // CeremonyPost adds one message to the board.
@@ -238,7 +239,8 @@ type CustodyChain struct {
 
 // A CustodyLink is one certificate of a key set.
 type CustodyLink struct {
-	Certificate []byte              `json:"certificate"` // canonical
+	Certificate []byte              `json:"certificate"`     // canonical
+	Order       *verify.Statement   `json:"order,omitempty"` // of a first ceremony, see [verify.CeremonyOrder]
 	Opening     *verify.CaseOpening `json:"opening"`
 	Proof       string              `json:"proof"`
 }
