@@ -28,7 +28,8 @@ const maxColumn = 512
 // A Validator checks itself once it is decoded. [Decode] calls Validate on
 // every decoded struct, map and slice that has it, inner values first, and
 // adds the position to a [*bonded.Error] it returns: of the key named in
-// Field, as it is spelled in the file, else of the value itself.
+// Field, as it is spelled in the file, or of the place below that a path in
+// Field names, as in rules[2].id; else of the value itself.
 type Validator interface {
 	Validate() error
 }

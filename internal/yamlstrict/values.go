@@ -4,6 +4,9 @@ import (
 	"errors"
 	"reflect"
 	"regexp"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -142,10 +145,7 @@ func (f file) validate(node ast.Node, v reflect.Value) error {
 	if err == nil {
 		return nil
 	}
-	at := node.GetToken()
-	if pairs, ok := pairsOf(node); ok && len(pairs) > 0 {
-		at = pairs[0].Key.GetToken()
-	}
+	at := startOf(node)
 	var e *bonded.Error
 	if !errors.As(err, &e) {
 		out := f.errorAt(at, "the value does not hold", "")
@@ -153,21 +153,54 @@ func (f file) validate(node ast.Node, v reflect.Value) error {
 		return out
 	}
 	if e.Field != "" {
-		if pairs, ok := pairsOf(node); ok {
-			for _, p := range pairs {
-				if p.Key.GetToken().Value == e.Field {
-					at = p.Value.GetToken()
-					if isNull(p.Value) || at == nil {
-						at = p.Key.GetToken()
-					}
-				}
-			}
-		}
+		at = placeOf(node, e.Field)
 	}
 	out := f.errorAt(at, e.Message, e.Hint)
 	out.Rules, out.Err = e.Rules, e.Err
 	return out
 }
+
+// startOf returns where a value begins: a mapping at its first key.
+func startOf(node ast.Node) *token.Token {
+	if pairs, ok := pairsOf(node); ok && len(pairs) > 0 {
+		return pairs[0].Key.GetToken()
+	}
+	return node.GetToken()
+}
+
+// placeOf returns the place under node that path names, as in "rules[2].id",
+// or as much of it as is there.
+func placeOf(node ast.Node, path string) *token.Token {
+	at := startOf(node)
+	for path != "" && !isNull(node) {
+		var next ast.Node
+		if index, rest, ok := strings.Cut(strings.TrimPrefix(path, "["), "]"); ok && path[0] == '[' {
+			i, err := strconv.Atoi(index)
+			seq, isSeq := unwrap(node).(*ast.SequenceNode)
+			if err != nil || !isSeq || i < 0 || i >= len(seq.Values) {
+				return at
+			}
+			next, path = seq.Values[i], strings.TrimPrefix(rest, ".")
+			at = startOf(next)
+		} else {
+			name := path[:len(path)-len(strings.TrimLeft(path, pathName))]
+			pairs, _ := pairsOf(node)
+			i := slices.IndexFunc(pairs, func(p *ast.MappingValueNode) bool { return p.Key.GetToken().Value == name })
+			if name == "" || i < 0 {
+				return at
+			}
+			next, path = pairs[i].Value, strings.TrimPrefix(path[len(name):], ".")
+			if at = next.GetToken(); isNull(next) || at == nil {
+				at = pairs[i].Key.GetToken()
+			}
+		}
+		node = next
+	}
+	return at
+}
+
+// pathName are the characters of a key in a path.
+const pathName = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 
 func (f file) validateInner(node ast.Node, v reflect.Value) error {
 	switch v.Kind() {
