@@ -120,12 +120,13 @@ func (p *pack) checkCitations() error {
 			return err
 		}
 	}
-	for field, b := range map[string]Basis{"requesters.cite": p.Requesters.Basis, "emergency.cite": p.Emergency.Basis, "secrecy.cite": p.Secrecy.Basis} {
-		if err := cites(field, b); err != nil {
-			return err
-		}
+	if err := cites("requesters.cite", p.Requesters.Basis); err != nil {
+		return err
 	}
-	return nil
+	if err := cites("emergency.cite", p.Emergency.Basis); err != nil {
+		return err
+	}
+	return cites("secrecy.cite", p.Secrecy.Basis)
 }
 
 // checkTimers wants every timer used, where it runs.

@@ -20,7 +20,7 @@ func TestSpecShowsTheShippedRules(t *testing.T) {
 	}
 	text := string(b)
 	r := shipped(t)
-	for mark, want := range map[string]string{"diagram": diagram(r), "transitions": transitions(r), "timers": timers(r), "processes": processes(r), "classes": classes(r), "codes": codes(r)} {
+	for mark, want := range map[string]string{"diagram": diagram(r), "transitions": transitions(r), "timers": timers(r), "processes": processes(r), "classes": classes(r), "codes": codes(r), "digest": fmt.Sprintf("`%s`: `%x`\n", r.Name(), r.Digest())} {
 		begin, end := "<!-- begin "+mark+" -->\n", "<!-- end "+mark+" -->\n"
 		before, rest, ok := strings.Cut(text, begin)
 		got, after, ok2 := strings.Cut(rest, end)

@@ -32,12 +32,12 @@ processes:
 	if err != nil {
 		t.Fatal(err)
 	}
-	for id, want := range map[rules.TimerID]time.Duration{
-		rules.TimerVerify: 5, rules.TimerClarification: 10, rules.TimerOtherAuthority: 3, rules.TimerChallenge: 2, rules.TimerQuorum: 20,
-		rules.TimerRatify: 4, rules.TimerClose: 30,
+	for id, want := range map[rules.TimerID]string{
+		rules.TimerVerify: "5s", rules.TimerClarification: "10s", rules.TimerOtherAuthority: "3s", rules.TimerChallenge: "2s",
+		rules.TimerQuorum: "20s", rules.TimerRatify: "4s", rules.TimerClose: "30s",
 	} {
-		if got := short.Timer(id); got != want*time.Second {
-			t.Errorf("timer %s: %v, want %v", id, got, want*time.Second)
+		if got := short.Timer(id).String(); got != want {
+			t.Errorf("timer %s: %s, want %s", id, got, want)
 		}
 	}
 	if s := short.Secrecy(); s.Review.Duration() != 6*time.Second || s.NoticeWithin.Duration() != time.Second {

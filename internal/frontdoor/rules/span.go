@@ -27,11 +27,11 @@ func (s *Span) UnmarshalText(b []byte) error {
 		return bad
 	}
 	unit, ok := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': day}[b[len(b)-1]]
-	n, err := strconv.ParseUint(string(b[:len(b)-1]), 10, 40)
+	n, err := strconv.ParseInt(string(b[:len(b)-1]), 10, 64)
 	if !ok || err != nil {
 		return bad
 	}
-	if n > uint64(time.Duration(MaxSpan)/unit) {
+	if n > int64(time.Duration(MaxSpan)/unit) {
 		return &bonded.Error{Code: bonded.CodeConfig, Message: "longer than 100 years"}
 	}
 	*s = Span(time.Duration(n) * unit)
