@@ -1,0 +1,103 @@
+//go:build unix
+
+package casebook
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"bonded"
+	"bonded/internal/sqldb"
+	"bonded/verify"
+)
+
+// MaxFeedPage is the most openings that [Book.Feed] returns at once.
+const MaxFeedPage = 256
+
+// onlyPerson is what an opening in full keeps closed.
+const onlyPerson = verify.FieldPerson
+
+// publish adds an opening of a leaf to the feed, once. What was opened in full
+// is never opened in part afterwards.
+func (b *Book) publish(tx *sqldb.Tx, leaf int64, closed string) error {
+	n, err := tx.Exec("INSERT INTO casebook_openings (number, leaf, closed) "+
+		"SELECT COALESCE((SELECT MAX(number) FROM casebook_openings), 0) + 1, id, ? FROM casebook_leaves WHERE id = ? AND opened = 0 ON CONFLICT (leaf, closed) DO NOTHING",
+		closed, leaf)
+	if err != nil || n == 0 || closed != onlyPerson {
+		return err
+	}
+	_, err = tx.Exec("UPDATE casebook_leaves SET opened = 1, extend_at = NULL WHERE id = ?", leaf)
+	return err
+}
+
+// Feed returns up to limit openings from number from on, which counts from 1,
+// in the JSON of [verify.CaseOpening], and the number to ask from next. Anyone
+// may read them.
+func (b *Book) Feed(ctx context.Context, from uint64, limit int) (openings []json.RawMessage, next uint64, err error) {
+	from = max(from, 1)
+	rows, err := b.db.Read().QueryContext(ctx,
+		"SELECT o.number, o.closed, l.leaf, l.ledger_index, l.seed, e.fields, e.commitment FROM casebook_openings o JOIN casebook_leaves l ON l.id = o.leaf "+
+			"LEFT JOIN casebook_entries e ON e.leaf = l.id WHERE o.number >= ? ORDER BY o.number LIMIT ?",
+		int64(min(from, 1<<62)), min(max(limit, 1), MaxFeedPage)) //nolint:gosec // bounded
+	if err != nil {
+		return nil, 0, fmt.Errorf("read openings: %w", err)
+	}
+	defer rows.Close() //nolint:errcheck // only read from
+	for rows.Next() {
+		var number uint64
+		var closed string
+		var s stored
+		if err := rows.Scan(&number, &closed, &s.leaf, &s.index, &s.seed, &s.fields, &s.commitment); err != nil {
+			return nil, 0, fmt.Errorf("read openings: %w", err)
+		}
+		f, err := s.open()
+		if err != nil {
+			return nil, 0, fmt.Errorf("opening %d: %w", number, err)
+		}
+		text, err := json.Marshal(f.opening(s.index, s.leaf, false, strings.Fields(closed)))
+		if err != nil {
+			return nil, 0, fmt.Errorf("opening %d: %w", number, err)
+		}
+		openings, from = append(openings, text), number+1
+	}
+	if err := rows.Err(); err != nil {
+		return nil, 0, fmt.Errorf("read openings: %w", err)
+	}
+	return openings, from, nil
+}
+
+// stored is a leaf and what it commits to, as the database has it.
+type stored struct {
+	leaf, seed, fields, commitment []byte
+	index                          int64
+}
+
+func (s *stored) open() (*Fields, error) {
+	if s.seed == nil {
+		return decodeFields(s.fields, nil, s.commitment)
+	}
+	all := coverFields(s.seed)
+	return &Fields{open: all[:personAt], commitment: all[personAt].Commitment()}, nil
+}
+
+// Opening returns the opening of an entry in full, the person aside, if it was
+// published; [bonded.CodeWithheld] if not.
+func (b *Book) Opening(ctx context.Context, entry int64) (*verify.CaseOpening, error) {
+	var opened bool
+	err := b.db.Read().QueryRowContext(ctx, "SELECT l.opened FROM casebook_entries e JOIN casebook_leaves l ON l.id = e.leaf WHERE e.id = ?", entry).Scan(&opened)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("opening of an entry: %w", err)
+	}
+	if !opened {
+		return nil, bonded.Errorf(bonded.CodeWithheld, "entry %d is not open", entry)
+	}
+	r, err := b.Receipt(ctx, entry)
+	if err != nil {
+		return nil, err
+	}
+	return r.Open(false), nil
+}
