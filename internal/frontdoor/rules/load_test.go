@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -161,13 +162,46 @@ func TestLoadRefusesTextWithTwoSpellings(t *testing.T) {
 	}
 }
 
+// TestLoadHoldsEveryChangedBit: a pack with one bit changed is refused with
+// the code, or is another pack, or was changed where nothing is said.
+func TestLoadHoldsEveryChangedBit(t *testing.T) {
+	text, r := shippedText(t), shipped(t)
+	refused, other := 0, 0
+	for at := 7; at < len(text); at += 401 {
+		changed := []byte(text)
+		changed[at] ^= 1 << (at % 7)
+		got, err := rules.Load("p", changed)
+		switch {
+		case err != nil && bonded.CodeOf(err) != bonded.CodeConfig:
+			t.Fatalf("bit of byte %d: error without the code: %v", at, err)
+		case err != nil:
+			refused++
+		case got.Digest() != r.Digest():
+			other++
+		default:
+			line := text[strings.LastIndexByte(text[:at], '\n')+1:]
+			if line, _, _ = strings.Cut(line, "\n"); !strings.HasPrefix(line, "#") && text[at] != ' ' {
+				t.Errorf("bit of byte %d changes nothing: %s", at, line)
+			}
+		}
+	}
+	if refused == 0 || other == 0 {
+		t.Errorf("%d refused, %d other packs: the test changes too little", refused, other)
+	}
+}
+
+// FuzzLoad cuts some bytes out of the shipped pack and puts others there, all
+// of it included: a whole pack is too long for the fuzzer to change well.
 func FuzzLoad(f *testing.F) {
-	text := shippedText(f)
-	f.Add([]byte(text))
-	f.Add([]byte(text[:len(text)/2]))
-	f.Add([]byte(strings.Replace(text, ", quorum_same_scope]", "]", 1)))
-	f.Add([]byte("id: frontdoor\nversion: 1.0.0\n"))
-	f.Fuzz(func(t *testing.T, text []byte) {
+	shipped := shippedText(f)
+	f.Add(uint16(0), uint16(0), []byte(nil))
+	f.Add(uint16(0), uint16(len(shipped)), []byte("id: frontdoor\nversion: 1.0.0\n"))
+	for _, c := range []struct{ cut, put string }{{"keep_time, guards: [hold_ended]", "keep_time"}, {"72h", "1h"}, {"own]", "memory]"}, {"approvals:", "approvals: []\nx:"}} {
+		f.Add(uint16(strings.Index(shipped, c.cut)), uint16(len(c.cut)), []byte(c.put))
+	}
+	f.Fuzz(func(t *testing.T, at, cut uint16, put []byte) {
+		from := min(int(at), len(shipped))
+		text := slices.Concat([]byte(shipped[:from]), put, []byte(shipped[min(from+int(cut), len(shipped)):]))
 		r, err := rules.Load("f", text)
 		if err != nil {
 			if bonded.CodeOf(err) != bonded.CodeConfig {

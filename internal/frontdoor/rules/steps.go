@@ -6,38 +6,38 @@ type Guard string
 
 // Guards.
 const (
-	GuardSchemaValid       Guard = "schema_valid"           // every field of the request is there and well formed
-	GuardDocumentsHashed   Guard = "documents_hashed"       // every document is stored sealed, under its SHA-256
-	GuardRequesterSigned   Guard = "requester_signed"       // the officer's key signed the request
-	GuardRejectCode        Guard = "reject_code"            // the refusal names a reject code
-	GuardRejectCodePerTask Guard = "reject_code_per_task"   // the refusal names one for every task
-	GuardPreserveOnReceipt Guard = "preserve_on_receipt"    // the process type says so
-	GuardAgencyVerified    Guard = "agency_verified"        // the agency is verified and not suspended
-	GuardOfficerVerified   Guard = "officer_verified"       // the officer's level allows what is asked
-	GuardCallBackIfUrgent  Guard = "call_back_if_emergency" // with priority emergency, the call-back was made
-	GuardPreserveOnly      Guard = "preserve_only"          // the process type freezes and opens nothing
-	GuardHoldEnded         Guard = "hold_ended"             // the hold and its extensions ran out, or it was released
-	GuardRulesPass         Guard = "rules_pass"             // basis in force, class opened, approvals there, counters, blocking rules
-	GuardTwoPeople         Guard = "two_people"             // who approves the scope did not draft it
-	GuardNoticeSent        Guard = "notice_sent"            // the person was told
-	GuardNoNoticeDue       Guard = "no_notice_due"          // a secrecy entry with an end or review date, or another tells the person
-	GuardCourtDocument     Guard = "court_document"         // the order of the court is on file
-	GuardQuorumSameScope   Guard = "quorum_same_scope"      // M distinct custodians in roles signed the same scope digest
-	GuardLogProof          Guard = "log_proof"              // the opening leaf is in a witnessed checkpoint
-	GuardPartialsVerified  Guard = "partials_verified"      // every partial's proof holds
-	GuardSealedToRecipient Guard = "sealed_to_recipient"    // what leaves is sealed to the requester's key
-	GuardReceiptHeld       Guard = "receipt_held"           // the requester acknowledged the package
-	GuardDangerAttested    Guard = "danger_attested"        // the officer signed that a life is in danger, and how
-	GuardCallBackDone      Guard = "call_back_done"         // somebody rang a number from the directory, and was answered
-	GuardEmergencyScope    Guard = "emergency_scope"        // within the limits of section emergency
-	GuardPaperArrived      Guard = "paper_arrived"          // the instrument that was owed is here and verified
-	GuardToldOrSecret      Guard = "told_or_secret"         // the person was told, or a secrecy entry holds
-	GuardInstrumentValid   Guard = "instrument_valid"       // now is between valid_from and valid_to
+	GuardSchemaValid         Guard = "schema_valid"           // every field of the request is there and well formed
+	GuardDocumentsHashed     Guard = "documents_hashed"       // every document is stored sealed, under its SHA-256
+	GuardRequesterSigned     Guard = "requester_signed"       // the officer's key signed the request
+	GuardRejectCode          Guard = "reject_code"            // the refusal names a reject code
+	GuardRejectCodePerTask   Guard = "reject_code_per_task"   // the refusal names one for every task
+	GuardPreserveOnReceipt   Guard = "preserve_on_receipt"    // the process type says so
+	GuardAgencyVerified      Guard = "agency_verified"        // the agency is verified and not suspended
+	GuardOfficerVerified     Guard = "officer_verified"       // the officer's level allows what is asked
+	GuardCallBackIfEmergency Guard = "call_back_if_emergency" // with priority emergency, the call-back was made
+	GuardPreserveOnly        Guard = "preserve_only"          // the process type freezes and opens nothing
+	GuardHoldEnded           Guard = "hold_ended"             // the hold and its extensions ran out, or it was released
+	GuardRulesPass           Guard = "rules_pass"             // basis in force, class opened, approvals there, counters, blocking rules
+	GuardTwoPeople           Guard = "two_people"             // who approves the scope did not draft it
+	GuardNoticeSent          Guard = "notice_sent"            // the person was told
+	GuardNoNoticeDue         Guard = "no_notice_due"          // a secrecy entry with an end or review date, or another tells the person
+	GuardCourtDocument       Guard = "court_document"         // the order of the court is on file
+	GuardQuorumSameScope     Guard = "quorum_same_scope"      // M distinct custodians in roles signed the same scope digest
+	GuardLogProof            Guard = "log_proof"              // the opening leaf is in a witnessed checkpoint
+	GuardPartialsVerified    Guard = "partials_verified"      // every partial's proof holds
+	GuardSealedToRecipient   Guard = "sealed_to_recipient"    // what leaves is sealed to the requester's key
+	GuardReceiptHeld         Guard = "receipt_held"           // the requester acknowledged the package
+	GuardDangerAttested      Guard = "danger_attested"        // the officer signed that a life is in danger, and how
+	GuardCallBackDone        Guard = "call_back_done"         // somebody rang a number from the directory, and was answered
+	GuardEmergencyScope      Guard = "emergency_scope"        // within the limits of section emergency
+	GuardPaperArrived        Guard = "paper_arrived"          // the instrument that was owed is here and verified
+	GuardToldOrSecret        Guard = "told_or_secret"         // the person was told, or a secrecy entry holds
+	GuardInstrumentValid     Guard = "instrument_valid"       // now is between valid_from and valid_to
 )
 
 var guards = []Guard{
 	GuardSchemaValid, GuardDocumentsHashed, GuardRequesterSigned, GuardRejectCode, GuardRejectCodePerTask,
-	GuardPreserveOnReceipt, GuardAgencyVerified, GuardOfficerVerified, GuardCallBackIfUrgent, GuardPreserveOnly,
+	GuardPreserveOnReceipt, GuardAgencyVerified, GuardOfficerVerified, GuardCallBackIfEmergency, GuardPreserveOnly,
 	GuardHoldEnded, GuardRulesPass, GuardTwoPeople, GuardNoticeSent, GuardNoNoticeDue, GuardCourtDocument,
 	GuardQuorumSameScope, GuardLogProof, GuardPartialsVerified, GuardSealedToRecipient, GuardReceiptHeld,
 	GuardDangerAttested, GuardCallBackDone, GuardEmergencyScope, GuardPaperArrived,
