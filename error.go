@@ -51,6 +51,7 @@ const (
 	CodeBelowQuorum       Code = "below_quorum"       // a role has fewer partials than its threshold
 	CodeStaleShare        Code = "stale_share"        // a share or partial of another key set than the current one
 	CodeAtFault           Code = "party_at_fault"     // a proof names the party that did not do its part
+	CodeUndelivered       Code = "undelivered"        // a notice did not reach the person's channel
 )
 
 // An Error is what every public function and endpoint returns. Message and

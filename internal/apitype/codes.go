@@ -67,6 +67,7 @@ var Codes = []CodeInfo{
 	{bonded.CodeBelowQuorum, 409, ExitConflict},
 	{bonded.CodeStaleShare, 409, ExitConflict},
 	{bonded.CodeAtFault, 500, ExitIntegrity},
+	{bonded.CodeUndelivered, 502, ExitLater},
 }
 
 // InfoOf returns the entry of a code; a code that is not in [Codes] is shown
