@@ -136,7 +136,11 @@ func (b budgets) destroyed(principal string, ms uint64) {
 // not in the book: each counts as another one, and each search as another
 // subject.
 func (b budgets) recount(row *verify.BookRow) {
-	x := b.of(row.Principal, row.Time)
+	principal := row.Principal
+	if row.Operation == verify.OpDisclose {
+		principal = cases
+	}
+	x := b.of(principal, row.Time)
 	for i := range row.Items {
 		it := &row.Items[i]
 		if it.Code != "" {

@@ -135,6 +135,9 @@ func (k *Keyholder) commitGroup(group []*pending) error {
 		if p.commit.Grants != nil {
 			c.Grants = p.commit.Grants
 		}
+		if p.commit.Custody != nil {
+			c.Custody = p.commit.Custody
+		}
 		if p.commit.Anchor != nil {
 			c.Anchor = p.commit.Anchor
 		}

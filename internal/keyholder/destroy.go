@@ -185,6 +185,9 @@ func (k *Keyholder) decideDestroy(d *wire.Destroy, rep *verify.ReceiptReport, re
 // everybody is the budget of all destructions together. No grant has this id.
 const everybody = "*"
 
+// cases is the budget of all releases to requesters together.
+const cases = "*cases"
+
 // openReceipt checks that the receipt proves the entry of this erasure.
 func openReceipt(d *wire.Destroy, t *trust) (*verify.ReceiptReport, error) {
 	r, err := verify.ParseReceipt(d.Receipt)

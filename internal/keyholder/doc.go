@@ -14,5 +14,11 @@
 //	anchor.go    what the ledger must show before anything is unlocked
 //	destroy.go   erasure
 //
+// A release to the requester of a case takes another way:
+//
+//	disclose.go     [Keyholder.Release]: enter, derive, seal, answer
+//	certificate.go  what a quorum of custodians and the ledger must show first
+//	custody.go      which custodians are in force
+//
 // Start at [New], [Keyholder.Unseal] and [Keyholder.Unlock].
 package keyholder

@@ -24,6 +24,8 @@ const (
 	DefaultOldCellKey  = 7 * 24 * time.Hour
 	DefaultRotateAfter = 7 * 24 * time.Hour // after the first erasure since the last rotation
 
+	DefaultReleasePerHour = 10_000 // distinct people of all cases together
+
 	DefaultCachedKeys = 500_000 // some 80 MB when full
 
 	// maxUnanchored bounds the releases the keyholder remembers as not yet
@@ -41,6 +43,7 @@ type Limits struct {
 	DestroyPerHour uint32        // destructions an hour, whatever grants say
 	OldCellKey     time.Duration // how long an old cell key lives after a rotation; at most MaxOldCellKey
 	RotateAfter    time.Duration // how long after an erasure the cell key rotates by itself; 0 means at once
+	ReleasePerHour uint32        // distinct people an hour whose keys go to requesters of cases; 0 means DefaultReleasePerHour
 	CachedKeys     int           // wrapped subject keys held in memory; 0 means DefaultCachedKeys
 
 	// Ceilings on grants: a set with one beyond them is not installed, and one
@@ -110,7 +113,9 @@ type Keyholder struct {
 	keys   *keys
 	trust  *trust
 	grants *grantSet
-	state  *state
+	// custody is nil before the first ceremony.
+	custody *custodians
+	state   *state
 	// grantFloor is the number of the set installed last, in force or not.
 	grantFloor uint64
 	sessions   sessions
@@ -162,6 +167,9 @@ func New(cfg Config) (*Keyholder, error) {
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
+	}
+	if l.ReleasePerHour == 0 {
+		l.ReleasePerHour = DefaultReleasePerHour
 	}
 	if l.CachedKeys <= 0 {
 		l.CachedKeys = DefaultCachedKeys

@@ -64,6 +64,18 @@ func (k *Keyholder) Handle(ctx context.Context, kind wire.Message, payload []byt
 			return malformed
 		}
 		return later(func() func() (*wire.CatchUpResult, error) { return k.CatchUp(ctx, c) }, (*wire.CatchUpResult).Encode)
+	case wire.MsgRelease:
+		x, err := wire.DecodeRelease(payload)
+		if err != nil {
+			return malformed
+		}
+		return encoded(k.Release(x), (*wire.ReleaseResult).Encode)
+	case wire.MsgCustody:
+		c, err := wire.DecodeCustody(payload)
+		if err != nil {
+			return malformed
+		}
+		return later(func() func() (*wire.CustodyResult, error) { return k.Custody(ctx, c) }, (*wire.CustodyResult).Encode)
 	case wire.MsgBook:
 		s, err := wire.DecodeBookSince(payload)
 		if err != nil || s.Limit > 4096 {

@@ -33,7 +33,7 @@ type state struct {
 	firstTomb  int64    // milliseconds; of the first erasure since the last rotation, 0 if none
 	custody    [32]byte // digest of the custodians' key set accepted last, zero if none was
 
-	asserted, resolved, proven uint64
+	asserted, resolved, proven, cases uint64
 }
 
 // subjectState is what the book says of one person.
@@ -114,6 +114,9 @@ func (k *Keyholder) rebuild(ctx context.Context) error {
 	}
 	// 4. The grants in force.
 	if err := k.loadGrants(ctx); err != nil {
+		return err
+	}
+	if err := k.loadCustodians(ctx, s.custody); err != nil {
 		return err
 	}
 	k.fresh.index, k.fresh.size, k.fresh.leaf = anchor.Index, anchor.Size, anchor.Leaf
@@ -204,7 +207,7 @@ func (s *state) released(row *verify.BookRow, undo *[]func()) bool {
 	for _, c := range []struct {
 		n  *uint64
 		is bool
-	}{{&s.asserted, row.Assurance == verify.AssuranceVault}, {&s.proven, row.Assurance == verify.AssuranceProven}, {&s.resolved, row.Resolved}} {
+	}{{&s.asserted, row.Assurance == verify.AssuranceVault}, {&s.proven, row.Assurance == verify.AssuranceProven}, {&s.resolved, row.Resolved}, {&s.cases, row.Assurance == verify.AssuranceCase}} {
 		if c.is {
 			*c.n++
 			if undo != nil {

@@ -75,7 +75,10 @@ func (k *Keyholder) Status(_ context.Context) func() (*wire.Status, error) {
 	}
 	s := k.state
 	st.Subjects, st.KeyVersion, st.Rewrapped = s.live, k.keys.current, s.live-min(s.old, s.live)
-	st.Unanchored, st.Asserted, st.Resolved, st.Proven = uint64(len(s.unanch.rows)), s.asserted, s.resolved, s.proven
+	st.Unanchored, st.Asserted, st.Resolved, st.Proven, st.Cases = uint64(len(s.unanch.rows)), s.asserted, s.resolved, s.proven, s.cases
+	if ks := k.custody.of(); ks != nil {
+		st.Epoch, st.KeySet = ks.Epoch(), ks.Digest()
+	}
 	if k.grants != nil {
 		st.GrantSet = k.grants.number
 	}

@@ -42,6 +42,9 @@ type Store interface {
 	// Grants returns the grant file installed last, nil if none was.
 	Grants(ctx context.Context) ([]byte, error)
 
+	// Custody returns the key set kept last, nil if none was.
+	Custody(ctx context.Context) ([]byte, error)
+
 	// Anchor returns the anchor accepted last, nil if none was.
 	Anchor(ctx context.Context) (*AcceptedAnchor, error)
 }
@@ -54,6 +57,7 @@ type Commit struct {
 	Destroyed  []bonded.ID
 	Tombstones []*verify.Tombstone
 	Grants     []byte          // if not nil, replaces the grant file
+	Custody    []byte          // if not nil, replaces the custodians' key set
 	Anchor     *AcceptedAnchor // if not nil, replaces the anchor accepted last
 }
 

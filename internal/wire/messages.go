@@ -409,6 +409,9 @@ type Status struct {
 	Head         verify.Head // signed
 	Reason       string      // why nothing unlocks, if so
 	RewrapsUntil uint64      // seconds since 1970-01-01 UTC at which the old cell key is destroyed; 0 if there is none
+	Cases        uint64      // releases to requesters of cases
+	Epoch        uint64      // of the custodians in force; 0 before the first ceremony
+	KeySet       [32]byte    // digest of their key set
 	Waiting      []Waiting   // what was announced and is not in force yet
 }
 
@@ -416,9 +419,10 @@ type Status struct {
 func (s *Status) Encode() []byte {
 	var w canon.Writer
 	w.Bool(s.Sealed)
-	for _, v := range []uint64{s.Subjects, uint64(s.KeyVersion), s.Rewrapped, s.GrantSet, s.Witnessed, s.Unanchored, s.Asserted, s.Resolved, s.Proven, s.Refused, s.RewrapsUntil} {
+	for _, v := range []uint64{s.Subjects, uint64(s.KeyVersion), s.Rewrapped, s.GrantSet, s.Witnessed, s.Unanchored, s.Asserted, s.Resolved, s.Proven, s.Refused, s.RewrapsUntil, s.Cases, s.Epoch} {
 		w.Uint(v)
 	}
+	w.Fixed(s.KeySet[:])
 	w.String(s.Reason)
 	w.Uint(uint64(len(s.Waiting)))
 	for i := range s.Waiting {
@@ -433,9 +437,10 @@ func DecodeStatus(b []byte) (*Status, error) {
 	r := canon.NewReader(b)
 	s := &Status{Sealed: r.Bool()}
 	var version uint64
-	for _, v := range []*uint64{&s.Subjects, &version, &s.Rewrapped, &s.GrantSet, &s.Witnessed, &s.Unanchored, &s.Asserted, &s.Resolved, &s.Proven, &s.Refused, &s.RewrapsUntil} {
+	for _, v := range []*uint64{&s.Subjects, &version, &s.Rewrapped, &s.GrantSet, &s.Witnessed, &s.Unanchored, &s.Asserted, &s.Resolved, &s.Proven, &s.Refused, &s.RewrapsUntil, &s.Cases, &s.Epoch} {
 		*v = r.Uint()
 	}
+	r.Fixed(s.KeySet[:])
 	if version > 0xffffffff {
 		return nil, canon.ErrMalformed
 	}

@@ -25,6 +25,7 @@ type Config struct {
 	UndoWindow     Duration      `yaml:"undo_window" required:"true"`      // least age of a witnessed erasure before its key is destroyed; "0s" only for tests
 	Freshness      Duration      `yaml:"freshness"`                        // absent: 15m; at most 24h
 	DestroyPerHour uint32        `yaml:"destroy_per_hour" required:"true"` // whatever grants say
+	ReleasePerHour uint32        `yaml:"release_per_hour"`                 // distinct people an hour whose keys go to requesters of cases; absent: 10000
 	OldCellKey     Duration      `yaml:"old_cell_key"`                     // how long an old cell key lives; absent: 168h
 	RotateAfter    Duration      `yaml:"rotate_after"`                     // an erasure makes the cell key rotate after this; absent: 168h; with old_cell_key at most 720h
 	CachedKeys     int           `yaml:"cached_keys"`                      // wrapped subject keys in memory, about 160 B each; absent: 500000
@@ -71,6 +72,8 @@ func (c *Config) Validate() error {
 		return bad("old_cell_key", "old_cell_key and rotate_after together are at most 720h", "an erased person is out of every backup after that")
 	case c.DestroyPerHour == 0:
 		return bad("destroy_per_hour", "must be above 0", "")
+	case c.ReleasePerHour == 0:
+		return bad("release_per_hour", "must be above 0", "leave it out for 10000")
 	case c.Ceilings.Budget == 0 || c.Ceilings.Validity.Duration == 0:
 		return bad("ceilings", "budget and validity must be above 0", "")
 	}
@@ -82,6 +85,7 @@ func LoadConfig(dir string) (*Config, error) {
 	c := &Config{
 		Freshness: Duration{keyholder.DefaultFreshness}, OldCellKey: Duration{keyholder.DefaultOldCellKey},
 		RotateAfter: Duration{keyholder.DefaultRotateAfter}, CachedKeys: keyholder.DefaultCachedKeys,
+		ReleasePerHour: keyholder.DefaultReleasePerHour,
 	}
 	path := filepath.Join(dir, "keyholder.yaml")
 	b, err := os.ReadFile(path)
@@ -100,7 +104,7 @@ func LoadConfig(dir string) (*Config, error) {
 func (c *Config) limits() keyholder.Limits {
 	return keyholder.Limits{
 		Freshness: c.Freshness.Duration, UndoWindow: c.UndoWindow.Duration, DestroyPerHour: c.DestroyPerHour,
-		OldCellKey: c.OldCellKey.Duration, RotateAfter: c.RotateAfter.Duration, CachedKeys: c.CachedKeys,
+		OldCellKey: c.OldCellKey.Duration, RotateAfter: c.RotateAfter.Duration, CachedKeys: c.CachedKeys, ReleasePerHour: c.ReleasePerHour,
 		MaxBudget: c.Ceilings.Budget, MaxValidity: c.Ceilings.Validity.Duration, AllowBearer: c.Ceilings.Bearer,
 	}
 }

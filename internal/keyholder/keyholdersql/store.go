@@ -84,6 +84,13 @@ func (s *Store) Commit(ctx context.Context, c *keyholder.Commit) error {
 				return err
 			}
 		}
+		if c.Custody != nil {
+			const q = `INSERT INTO custody (id, key_set) VALUES (1, ?)
+				ON CONFLICT (id) DO UPDATE SET key_set = excluded.key_set`
+			if _, err := tx.Exec(q, c.Custody); err != nil {
+				return fmt.Errorf("keep custodians: %w", err)
+			}
+		}
 		if c.Anchor != nil {
 			return keep(tx, "anchor", encodeAnchor(c.Anchor))
 		}
@@ -229,6 +236,18 @@ func (s *Store) Tombstones(ctx context.Context, from uint64, limit int) ([]*veri
 
 // Grants implements [keyholder.Store].
 func (s *Store) Grants(ctx context.Context) ([]byte, error) { return s.kept(ctx, "grants") }
+
+// Custody implements [keyholder.Store].
+func (s *Store) Custody(ctx context.Context) (b []byte, err error) {
+	err = s.db.Read().QueryRowContext(ctx, "SELECT key_set FROM custody WHERE id = 1").Scan(&b)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read custodians: %w", err)
+	}
+	return b, nil
+}
 
 // Anchor implements [keyholder.Store].
 func (s *Store) Anchor(ctx context.Context) (*keyholder.AcceptedAnchor, error) {
