@@ -118,8 +118,9 @@ func (c *committee) reshare(old *quorum.KeySet) *quorum.Params {
 }
 
 // play passes messages among members until nobody says anything new, and
-// returns all of them.
+// returns all of them, and the first error any of them had.
 func play(members ...*quorum.Member) ([][]byte, error) {
+	var first error
 	var board [][]byte
 	seen := make(map[string]bool)
 	for {
@@ -131,15 +132,15 @@ func play(members ...*quorum.Member) ([][]byte, error) {
 					board = append(board, raw)
 					quiet = false
 					for _, to := range members {
-						if err := to.Receive(raw); err != nil {
-							return board, err
+						if err := to.Receive(raw); err != nil && first == nil {
+							first = err
 						}
 					}
 				}
 			}
 		}
 		if quiet {
-			return board, nil
+			return board, first
 		}
 	}
 }

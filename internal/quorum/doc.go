@@ -22,7 +22,8 @@
 //
 // It does no I/O, reads no clock, and knows no ledger: the caller carries the
 // messages, decides when a missing party is late, keeps secrets sealed, and
-// acts only under a witnessed leaf. The formats are in spec/quorum.md.
+// acts only under a witnessed leaf. The formats are in spec/quorum.md with
+// vectors in spec/vectors/quorum.json.
 //
 // A quorum of old shares opens for ever: a share is erased once the
 // next key set is certified. Wiping is best effort; see package seal.

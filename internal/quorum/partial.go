@@ -54,22 +54,26 @@ func NewCustodian(ks *KeySet, share Share, release Release) (*Custodian, error) 
 // Partial returns the custodian's partial of one envelope, once it has checked
 // it: errors have code [bonded.CodeAltered] or [bonded.CodeInvalid].
 func (c *Custodian) Partial(e *Envelope, label []byte) (*Partial, error) {
-	ks := c.opening.ks
-	s := c.share.usable()
-	if s == nil {
+	if !c.share.Valid() {
 		return nil, invalid("share is empty or erased")
 	}
 	if err := c.opening.checkEnvelope(e, label); err != nil {
 		return nil, err
 	}
-	role := ks.roles[s.role]
+	return c.partial(e, label), nil
+}
+
+// partial makes the partial of a checked envelope.
+func (c *Custodian) partial(e *Envelope, label []byte) *Partial {
+	s := c.share.body()
+	role := c.opening.ks.roles[s.role]
 	p := &Partial{
 		Role: role.Name, Epoch: s.epoch, Index: int(s.index), Request: c.opening.release.Request,
 		binding: c.opening.binding(e, label),
 	}
 	p.factor = reencrypt.Make(session(p.Role, p.Epoch, s.index, p.binding), s.x,
 		role.verification[s.index-1], e.u, c.opening.release.Recipient.point)
-	return p, nil
+	return p
 }
 
 // Partials yields the partial of each item in turn, and stops after the first
