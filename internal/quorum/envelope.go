@@ -79,7 +79,7 @@ func (e *Encryptor) Encrypt(k Key, label []byte) (*Envelope, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make envelope: %w", err)
 	}
-	aead.Seal(env.box[:0], make([]byte, aead.NonceSize()), key[:], env.aad(label))
+	aead.Seal(env.box[:0], make([]byte, aead.NonceSize()), key[:], env.aad(label)) //nolint:gosec // the key is used once
 	// 2. A proof that its maker knew r makes the envelope checkable.
 	session, statement := env.statement(label)
 	env.proof = sigma.Prove(session, statement, []group.Scalar{r})

@@ -157,6 +157,8 @@ func (m *Member) Receive(message []byte) error {
 // ceremony, or nil.
 func (m *Member) Fault() error { return m.b.outcome().Err() }
 
+func (m *Member) over() bool { return len(m.b.faults) > 0 }
+
 // Outcome says how the ceremony stands, as far as this party has seen.
 func (m *Member) Outcome() *Outcome { return m.b.outcome() }
 
@@ -323,13 +325,13 @@ func (m *Member) answer() error {
 // 5. That the key set follows from the transcript, and that the party holds its
 // share of it, for each seat that signs.
 func (m *Member) confirm() error {
-	s, holds := m.memberSeat()
+	_, holds := m.memberSeat()
 	if m.b.keySet == nil || holds && !m.share.Valid() {
 		return nil
 	}
 	transcript := m.b.transcript()
 	body := slices.Concat(transcript[:], m.b.keySet.digest[:])
-	for _, s = range m.seats {
+	for _, s := range m.seats {
 		if m.b.confirms(s) {
 			if err := m.say(TypeConfirm, s, seat{}, body); err != nil {
 				return err

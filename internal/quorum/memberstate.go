@@ -53,9 +53,9 @@ func (b *board) messages() [][]byte {
 	slices.SortFunc(all, func(x, y slot) int {
 		return cmp.Or(cmp.Compare(x.typ, y.typ), x.from.compare(y.from), x.about.compare(y.about))
 	})
-	raw := make([][]byte, len(all))
-	for i, at := range all {
-		raw[i] = b.slots[at].raw
+	raw := make([][]byte, 0, len(all)+len(b.evidence))
+	for _, at := range all {
+		raw = append(raw, b.slots[at].raw)
 	}
 	return append(raw, b.evidence...)
 }
@@ -108,7 +108,7 @@ func RestoreMember(state []byte, me Identity) (*Member, error) {
 	if r.Done() != nil {
 		return nil, malformed("state of a ceremony")
 	}
-	if m.Fault() != nil {
+	if m.over() {
 		return m, nil
 	}
 	return m, m.advance()
