@@ -47,6 +47,7 @@ const (
 	CodeBusy              Code = "busy"               // too much in flight; try again
 	CodeAltered           Code = "altered"            // stored data does not open under its key and place: altered or moved
 	CodeFrozen            Code = "frozen"             // a preservation holds this back
+	CodeRefusedRequest    Code = "refused_request"    // a request to the front door is refused; Rules has the reject code
 	CodeKeyholderRefused  Code = "keyholder_refused"  // the keyholder decided: no
 	CodeBelowQuorum       Code = "below_quorum"       // a role has fewer partials than its threshold
 	CodeStaleShare        Code = "stale_share"        // a share or partial of another key set than the current one

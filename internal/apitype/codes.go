@@ -63,6 +63,7 @@ var Codes = []CodeInfo{
 	{bonded.CodeBusy, 503, ExitLater},
 	{bonded.CodeAltered, 500, ExitIntegrity},
 	{bonded.CodeFrozen, 409, ExitConflict},
+	{bonded.CodeRefusedRequest, 422, ExitRefused},
 	{bonded.CodeKeyholderRefused, 403, ExitRefused},
 	{bonded.CodeBelowQuorum, 409, ExitConflict},
 	{bonded.CodeStaleShare, 409, ExitConflict},

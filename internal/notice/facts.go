@@ -15,6 +15,7 @@ type Kind string
 
 // Kinds of notice.
 const (
+	Announced            Kind = "announced"             // a request was approved; nothing has opened, and there is time to object
 	Disclosed            Kind = "disclosed"             // fields were handed over
 	Refused              Kind = "refused"               // a request was refused; nothing opened
 	Preserved            Kind = "preserved"             // data is kept from deletion; nothing opened
@@ -25,7 +26,7 @@ const (
 )
 
 // Kinds lists every kind.
-var Kinds = []Kind{Disclosed, Refused, Preserved, PreservationReleased, EmergencyDisclosed, EmergencyUnratified, GagEnded}
+var Kinds = []Kind{Announced, Disclosed, Refused, Preserved, PreservationReleased, EmergencyDisclosed, EmergencyUnratified, GagEnded}
 
 // Limits of facts.
 const (
@@ -50,7 +51,7 @@ type Facts struct {
 	Operator  string              // who keeps the data; absent: [Sender] fills in its own
 	Authority string              // who asked
 	Country   bonded.Jurisdiction // of the authority
-	Basis     []LegalBasis        // none: the request named none; Disclosed needs one
+	Basis     []LegalBasis        // none: the request named none
 	Fields    []string            // names of the fields disclosed, never values; with Opened only
 
 	Requested time.Time
@@ -77,7 +78,7 @@ func (k Kind) opens() (must, may bool) {
 		return true, true
 	case GagEnded:
 		return false, true
-	case Refused, Preserved, PreservationReleased:
+	case Announced, Refused, Preserved, PreservationReleased:
 	}
 	return false, false
 }
@@ -129,8 +130,6 @@ func (f *Facts) Check() error {
 		return bad("opened", "this kind of notice tells of no opening")
 	case opened != (len(f.Fields) > 0) || len(f.Fields) > MaxFields:
 		return bad("fields", "an opening has 1 to 256 fields, and only an opening has")
-	case f.Kind == Disclosed && len(f.Basis) == 0:
-		return bad("basis", "nothing is disclosed without a legal basis")
 	case f.Kind == GagEnded && f.SecretUntil.IsZero():
 		return bad("secret_until", "this kind of notice tells when the secrecy ended")
 	case !f.Until.IsZero() && f.Kind != Preserved:

@@ -1,0 +1,359 @@
+package frontdoor
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"bonded"
+	"bonded/internal/apitype"
+	"bonded/internal/canon"
+	"bonded/internal/frontdoor/frontdoorsql"
+	"bonded/internal/frontdoor/rules"
+	"bonded/internal/quorum"
+	"bonded/internal/release"
+	"bonded/verify"
+)
+
+// Outcomes of a delivery.
+const (
+	outcomeFull = "full"
+	outcomePart = "part"
+	outcomeNone = "none"
+)
+
+// made is a package that stands in its folder.
+type made struct {
+	pack    pack
+	digest  [32]byte
+	outcome string
+}
+
+// packagePath is where the package of a case stands.
+func (s *Service) packagePath(id bonded.CaseID) string {
+	return filepath.Join(s.cfg.Packages, id.String()+".bonded")
+}
+
+// writePackage writes the package of a case from what was released, item by
+// item, into a file beside it, and moves it into place once it is whole and on
+// disk. Memory does not grow with the case.
+func (s *Service) writePackage(ctx context.Context, q frontdoorsql.Q, c *kase, opening *Placed, stale bool) (_ *made, err error) {
+	path := s.packagePath(c.id)
+	f, err := os.OpenFile(path+".tmp", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, bonded.Wrap(bonded.CodeNotWritable, err, "the release package cannot be written")
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.Close(), os.Remove(path+".tmp"))
+		}
+	}()
+
+	// 1. What stands before the items.
+	head, err := s.packageHead(ctx, q, c, opening)
+	if err != nil {
+		return nil, err
+	}
+	buf := bufio.NewWriterSize(f, 256<<10)
+	p, err := release.NewWriter(buf, head)
+	if err != nil {
+		return nil, err
+	}
+
+	// 2. The items, each with what the quorum made of its envelope.
+	var o *quorum.Opening
+	if c.Scope.Sealed > 0 && !stale {
+		if o, err = s.opening(ctx, q, c); err != nil {
+			return nil, err
+		}
+	}
+	released := 0
+	for page := 0; page*scopePage < c.Scope.Items; page++ {
+		n, err := s.packagePage(q, c, o, page, p)
+		if err != nil {
+			return nil, err
+		}
+		released += n
+	}
+
+	// 3. The receipts of the rows that released them.
+	if err := s.packageReceipts(ctx, q, c, p, stale); err != nil {
+		return nil, err
+	}
+	digest, err := p.Finish(s.cfg.Sign)
+	if err != nil {
+		return nil, err
+	}
+
+	// 4. On disk, then in place.
+	if err := errors.Join(buf.Flush(), f.Sync()); err != nil {
+		return nil, bonded.Wrap(bonded.CodeNotWritable, err, "the release package cannot be written")
+	}
+	size, err := f.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(f.Close(), os.Rename(path+".tmp", path), syncDir(s.cfg.Packages)); err != nil {
+		return nil, bonded.Wrap(bonded.CodeNotWritable, err, "the release package cannot be moved into place")
+	}
+	return &made{
+		pack:    pack{SHA256: hexOf(digest), Size: size, Expires: time.Unix(c.Scope.Expires, 0).UTC()},
+		digest:  digest,
+		outcome: c.outcome(released),
+	}, nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// outcome says how much of what was asked is in the package.
+func (c *kase) outcome(released int) string {
+	whole := true
+	existence := false
+	for i := range c.Tasks {
+		whole = whole && c.Tasks[i].Code == ""
+		existence = existence || c.Tasks[i].Code == "" && c.Tasks[i].Kind == "confirm_existence" && c.Tasks[i].Matched > 0
+	}
+	switch {
+	case released == 0 && !existence:
+		return outcomeNone
+	case whole && released == c.Scope.Items:
+		return outcomeFull
+	}
+	return outcomePart
+}
+
+// packageHead collects who asked, who approved, and the proofs of both.
+func (s *Service) packageHead(ctx context.Context, q frontdoorsql.Q, c *kase, opening *Placed) (*release.Head, error) {
+	f, err := s.file(q, c)
+	if err != nil {
+		return nil, err
+	}
+	hashes, err := s.itemHashes(q, c)
+	if err != nil {
+		return nil, err
+	}
+	approvals, err := s.approvals(q, c)
+	if err != nil {
+		return nil, err
+	}
+	put, err := s.cfg.Book.Placed(ctx, c.Scope.Entry)
+	if err != nil {
+		return nil, err
+	}
+	if put == nil {
+		return nil, errLater
+	}
+	var copyID [16]byte
+	_, _ = rand.Read(copyID[:]) // never fails since Go 1.24
+	h := &release.Head{
+		Manifest: verify.PackageManifest{
+			Made: s.now(), Expires: time.Unix(c.Scope.Expires, 0).UTC(), Copy: verify.NewCopyID(copyID), Suite: s.cfg.Suite, Directory: hexOf(s.cfg.Directory),
+		},
+		Request: f.statement, ScopeHead: c.Scope.Head, Items: hashes, Approvals: approvals,
+		Quorum:  verify.PackageEntry{Opening: put.Opening, Proof: put.Proof},
+		Opening: verify.PackageEntry{Opening: opening.Opening, Proof: opening.Proof},
+	}
+	chain, err := s.Custody(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i, link := range chain.Certificates {
+		if i == 0 {
+			h.Ceremony = link.Order
+		}
+		if uint64(i) >= c.Scope.Epoch { //nolint:gosec // epochs count from 1, and so do certificates
+			break
+		}
+		h.Custody = append(h.Custody, verify.PackageCustody{Certificate: link.Certificate, Entry: verify.PackageEntry{Opening: link.Opening, Proof: []byte(link.Proof)}})
+	}
+	h.Registry, err = s.registryOf(ctx, q, []registryRef{{verify.RegistryAgency, c.row.Agency, c.AgencyV}, {verify.RegistryPerson, c.row.Officer, c.OfficerV}})
+	return h, err
+}
+
+// packagePage writes the items of one page and returns how many were released.
+func (s *Service) packagePage(q frontdoorsql.Q, c *kase, o *quorum.Opening, page int, p *release.Writer) (released int, err error) {
+	items, err := s.scopeItems(q, c.row.ID, c.Round, page)
+	if err != nil {
+		return 0, err
+	}
+	var partials [][]*quorum.Partial
+	if o != nil {
+		if partials, err = s.partialsOf(q, c, page*scopePage, len(items)); err != nil {
+			return 0, err
+		}
+	}
+	at := 0
+	err = s.releasedPage(q, c, page, func(it *verify.PackageItem) error {
+		if it.Code == "" && items[at].Envelope != [32]byte{} {
+			if err := s.combine(o, &items[at], it, partials, at); err != nil {
+				return err
+			}
+		}
+		at++
+		if it.Code == "" {
+			released++
+		}
+		return p.Add(it)
+	})
+	return released, err
+}
+
+// combine puts the quorum's answer to an item, or, where nobody can answer any
+// more, why it is refused.
+func (s *Service) combine(o *quorum.Opening, item *verify.ScopeItem, it *verify.PackageItem, partials [][]*quorum.Partial, at int) error {
+	if o == nil {
+		*it = verify.PackageItem{Index: it.Index, Item: it.Item, Code: codeStale, Row: it.Row}
+		return nil
+	}
+	e, label, err := s.envelope(item, it.Envelope)
+	if err != nil {
+		return err
+	}
+	combined, err := o.Combine(e, label, partials[at])
+	if err != nil {
+		return fmt.Errorf("combine item %d: %w", it.Index, err)
+	}
+	it.Combined = combined.Bytes()
+	return nil
+}
+
+// packageReceipts writes the receipts of all rows that released something,
+// each for the people it is about.
+func (s *Service) packageReceipts(ctx context.Context, q frontdoorsql.Q, c *kase, p *release.Writer, stale bool) error {
+	for page := 0; page*scopePage < c.Scope.Items; page++ {
+		items, err := s.scopeItems(q, c.row.ID, c.Round, page)
+		if err != nil {
+			return err
+		}
+		type key struct {
+			row     string
+			subject bonded.ID
+		}
+		var done []key
+		err = s.releasedPage(q, c, page, func(it *verify.PackageItem) error {
+			item := &items[it.Index-page*scopePage]
+			k := key{it.Row, item.Subject}
+			if it.Code != "" || stale && item.Envelope != [32]byte{} || slices.Contains(done, k) {
+				return nil
+			}
+			done = append(done, k)
+			receipt, err := s.cfg.Records.Receipt(ctx, it.Row, item.Subject)
+			if err != nil {
+				return err
+			}
+			return p.AddReceipt(receipt)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// encodeReleased writes an item as it is kept until the package holds it.
+func encodeReleased(it *verify.PackageItem) []byte {
+	var w canon.Writer
+	w.Uint(uint64(it.Index)) //nolint:gosec // counted from 0
+	w.Bytes(it.Item)
+	w.String(string(it.Code))
+	w.String(it.Row)
+	w.Uint(uint64(len(it.Ciphertexts)))
+	for _, c := range it.Ciphertexts {
+		w.Bytes(c)
+	}
+	w.Bytes(it.Sealed)
+	w.Bytes(it.Envelope)
+	return w.B
+}
+
+func decodeReleased(b []byte) (*verify.PackageItem, error) {
+	r := canon.NewReader(b)
+	it := &verify.PackageItem{Index: r.Count(verify.MaxScopeItems), Item: r.Bytes(16 << 10), Code: bonded.Code(r.String(64)), Row: r.String(64)}
+	for range r.Count(verify.MaxScopeFields) {
+		it.Ciphertexts = append(it.Ciphertexts, r.Bytes(verify.MaxPackageCiphertext))
+	}
+	it.Sealed, it.Envelope = r.Bytes(verify.MaxPackageSealed), r.Bytes(verify.MaxPackageEnvelope)
+	if r.Done() != nil {
+		return nil, altered("release", nil)
+	}
+	return it, nil
+}
+
+// Package opens the release package of a case for its officer, until it
+// expires. That they have fetched it is noted: it counts as their receipt.
+func (s *Service) Package(ctx context.Context, call *apitype.PersonCall, id bonded.CaseID) (io.ReadCloser, int64, error) {
+	q := s.store.Read(ctx)
+	c, err := s.load(q, id)
+	if err != nil {
+		return nil, 0, err
+	}
+	now := s.now()
+	if call.Person != c.row.Officer {
+		return nil, 0, withheld()
+	}
+	if _, err := s.reader(q, c, call, now); err != nil {
+		return nil, 0, err
+	}
+	switch {
+	case c.Package == nil:
+		return nil, 0, conflict("there is no package yet", "wait until the case is delivered")
+	case c.Package.Gone || !now.Before(c.Package.Expires):
+		return nil, 0, &bonded.Error{Code: bonded.CodeRefusedRequest, Rules: []string{string(rules.RejectExpired)}, Message: "the package has expired and is gone", Hint: "file a new request"}
+	}
+	f, err := os.Open(s.packagePath(id))
+	if err != nil {
+		return nil, 0, fmt.Errorf("open package of %s: %w", id, err)
+	}
+	err = s.change(ctx, id, now, func(st *step) error {
+		st.c.Package.Fetched = true
+		return nil
+	})
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	return f, c.Package.Size, nil
+}
+
+// runExpire removes an expired package.
+func (s *Service) runExpire(ctx context.Context, w *frontdoorsql.Work) error {
+	id := bonded.CaseID{Cell: s.cfg.Cell, ID: w.Case}
+	if err := os.Remove(s.packagePath(id)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return bonded.Wrap(bonded.CodeNotWritable, err, "an expired package cannot be removed")
+	}
+	return s.change(ctx, id, s.now(), func(st *step) error {
+		if st.c.Package != nil {
+			st.c.Package.Gone = true
+		}
+		return errors.Join(st.q.DropReleased(st.c.row.ID), st.done(w))
+	})
+}
+
+// produced ends the holds of cases that this one has produced from.
+func (st *step) produced() error {
+	f, err := st.file()
+	if err != nil {
+		return err
+	}
+	for _, l := range f.request.Authorisation.Linked {
+		if l.Relation != "production_of" {
+			continue
+		}
+		if err := st.q.AddWork(&frontdoorsql.Work{Case: l.Case.ID, Kind: workProduced, Due: st.now.Unix()}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

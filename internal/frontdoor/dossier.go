@@ -1,0 +1,144 @@
+package frontdoor
+
+import (
+	"context"
+
+	"bonded"
+	"bonded/internal/apitype"
+	"bonded/internal/frontdoor/frontdoorsql"
+	"bonded/verify"
+)
+
+// Dossier returns all that a custodian verifies before signing: statements as
+// they were signed, the register with its proofs, the scope, and the witnessed
+// entry that put it before them. People of the cell may read it too. Errors:
+// conflict while no scope is before the custodians, not_witnessed while its
+// entry is not in a cosigned checkpoint.
+func (s *Service) Dossier(ctx context.Context, call *apitype.PersonCall, id bonded.CaseID) (*apitype.CaseDossier, error) {
+	now := s.now()
+	if err := s.settle(ctx, id, now); err != nil {
+		return nil, err
+	}
+	q := s.store.Read(ctx)
+	c, err := s.load(q, id)
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.reader(q, c, call, now)
+	if err != nil {
+		return nil, err
+	}
+	if r.kind == readRequester {
+		return nil, withheld()
+	}
+	if c.Scope == nil {
+		return nil, conflict("no scope of this case is before the custodians", "wait for it")
+	}
+	placed, err := s.cfg.Book.Placed(ctx, c.Scope.Entry)
+	if err != nil {
+		return nil, err
+	}
+	if placed == nil {
+		return nil, &bonded.Error{Code: bonded.CodeStale, Message: "the scope is entered and not witnessed yet", Hint: "wait for the next slot of the ledger"}
+	}
+	v, err := s.view(q, c, r, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.viewEntries(ctx, q, c, r, v); err != nil {
+		return nil, err
+	}
+	f, err := s.file(q, c)
+	if err != nil {
+		return nil, err
+	}
+	d := &apitype.CaseDossier{
+		Case: *v, Request: f.statement, Decisions: f.signed, ScopeHead: c.Scope.Head, Items: c.Scope.Items,
+		Opening: placed.Opening, Proof: string(placed.Proof), Rules: c.Rules, Documents: v.Documents, People: []*verify.Statement{},
+	}
+	return d, s.dossierRegister(ctx, q, c, f, d)
+}
+
+// dossierRegister adds the agency, the officer and everybody who decided, each
+// as of the version that counted then, with their registrars.
+func (s *Service) dossierRegister(ctx context.Context, q frontdoorsql.Q, c *kase, f *file, d *apitype.CaseDossier) error {
+	refs := []registryRef{{verify.RegistryAgency, c.row.Agency, c.AgencyV}, {verify.RegistryPerson, c.row.Officer, c.OfficerV}}
+	for i := range f.rows {
+		if f.rows[i].Label == verify.LabelDecision {
+			refs = append(refs, registryRef{verify.RegistryPerson, f.rows[i].Person, f.rows[i].Version})
+		}
+	}
+	entries, err := s.registryOf(ctx, q, refs)
+	if err != nil {
+		if isLater(err) {
+			return &bonded.Error{Code: bonded.CodeStale, Message: "an entry of the register is not witnessed yet", Hint: "wait for the next slot of the ledger"}
+		}
+		return err
+	}
+	for i := range entries {
+		e := &entries[i]
+		proof := apitype.RegistryProof{Opening: e.Entry.Opening, Proof: string(e.Entry.Proof)}
+		if e.Kind == verify.RegistryAgency {
+			a, err := verify.ParseAgency(e.Statement)
+			if err != nil {
+				return altered("register", err)
+			}
+			proof.ID, proof.Version, d.Agency = a.ID, a.Version, e.Statement
+		} else {
+			p, err := verify.ParsePerson(e.Statement)
+			if err != nil {
+				return altered("register", err)
+			}
+			proof.ID, proof.Version = p.ID, p.Version
+			if p.ID == c.row.Officer && p.Version == c.OfficerV {
+				d.Officer = e.Statement
+			} else {
+				d.People = append(d.People, e.Statement)
+			}
+		}
+		d.Registry = append(d.Registry, proof)
+	}
+	return nil
+}
+
+// ScopePage returns canonical items of the scope that is before the custodians
+// or was opened, from an index on, with their quorum envelopes.
+func (s *Service) ScopePage(ctx context.Context, call *apitype.PersonCall, id bonded.CaseID, from int) (*apitype.ScopePage, error) {
+	q := s.store.Read(ctx)
+	c, err := s.load(q, id)
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.reader(q, c, call, s.now())
+	if err != nil {
+		return nil, err
+	}
+	if r.kind == readRequester {
+		return nil, withheld()
+	}
+	if c.Scope == nil {
+		return nil, conflict("no scope of this case is before the custodians", "wait for it")
+	}
+	if from < 0 || from > c.Scope.Items {
+		return nil, invalid("from", "the scope has fewer items", "")
+	}
+	out := &apitype.ScopePage{From: from, Items: [][]byte{}}
+	n := min(scopePage, c.Scope.Items-from)
+	if n == 0 {
+		return out, nil
+	}
+	envelopes, items, err := s.envelopes(ctx, q, c, from, n)
+	if err != nil {
+		return nil, err
+	}
+	for i := range items {
+		out.Items = append(out.Items, verify.EncodeScopeItem(&items[i]))
+	}
+	if c.Scope.Sealed > 0 {
+		out.Envelopes = envelopes
+	}
+	if from+n < c.Scope.Items {
+		out.Next = from + n
+	}
+	return out, nil
+}
