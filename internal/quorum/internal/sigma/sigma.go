@@ -18,12 +18,6 @@ import (
 	"bonded/internal/quorum/internal/group"
 )
 
-// Limits of a statement: they keep its encoding to single bytes.
-const (
-	MaxEquations = 8
-	MaxWitnesses = 8
-)
-
 const (
 	challengeDST = "bonded/quorum/sigma/1"
 	nonceDST     = "bonded/quorum/sigma-nonce/1"
@@ -41,7 +35,8 @@ type Equation struct {
 	Terms []Term
 }
 
-// A Statement is a system of equations over Witnesses unknown scalars.
+// A Statement is a system of equations over Witnesses unknown scalars. Its
+// encoding has single bytes for counts: it is for a handful of each.
 type Statement struct {
 	Witnesses int
 	Equations []Equation
@@ -119,12 +114,12 @@ func Verify(session []byte, st Statement, p Proof) bool {
 // challenge hashes session, statement and commitments. Points are 32 bytes
 // each, so the statement's counts make its encoding injective.
 func challenge(session []byte, st Statement, commitments []group.Point) group.Scalar {
-	b := []byte{byte(st.Witnesses), byte(len(st.Equations))} //nolint:gosec // at most MaxWitnesses and MaxEquations
+	b := []byte{byte(st.Witnesses), byte(len(st.Equations))} //nolint:gosec // two and three at most
 	for _, eq := range st.Equations {
 		b = eq.Y.Append(b)
-		b = append(b, byte(len(eq.Terms))) //nolint:gosec // a handful
+		b = append(b, byte(len(eq.Terms))) //nolint:gosec // two at most
 		for _, t := range eq.Terms {
-			b = append(b, byte(t.Witness)) //nolint:gosec // at most MaxWitnesses
+			b = append(b, byte(t.Witness)) //nolint:gosec // one at most
 			b = t.Base.Append(b)
 		}
 	}
