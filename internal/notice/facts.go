@@ -51,7 +51,7 @@ type Facts struct {
 	Operator  string              // who keeps the data; absent: [Sender] fills in its own
 	Authority string              // who asked
 	Country   bonded.Jurisdiction // of the authority
-	Basis     []LegalBasis        // none: the request named none
+	Basis     []LegalBasis        // none: the request named none; Disclosed needs one
 	Fields    []string            // names of the fields disclosed, never values; with Opened only
 
 	Requested time.Time
@@ -130,6 +130,8 @@ func (f *Facts) Check() error {
 		return bad("opened", "this kind of notice tells of no opening")
 	case opened != (len(f.Fields) > 0) || len(f.Fields) > MaxFields:
 		return bad("fields", "an opening has 1 to 256 fields, and only an opening has")
+	case f.Kind == Disclosed && len(f.Basis) == 0:
+		return bad("basis", "nothing is disclosed without a legal basis")
 	case f.Kind == GagEnded && f.SecretUntil.IsZero():
 		return bad("secret_until", "this kind of notice tells when the secrecy ended")
 	case !f.Until.IsZero() && f.Kind != Preserved:

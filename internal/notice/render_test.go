@@ -257,6 +257,7 @@ func TestRenderRefusesFactsThatAreNotWhole(t *testing.T) {
 		"disclosed, no field":           {notice.Disclosed, "fields", func(f *notice.Facts) { f.Fields = nil }},
 		"value in place of a name":      {notice.Disclosed, "fields", func(f *notice.Facts) { f.Fields = []string{"ana@example.org"} }},
 		"number in place of a name":     {notice.Disclosed, "fields", func(f *notice.Facts) { f.Fields = []string{"+8613800000000"} }},
+		"disclosed without a law":       {notice.Disclosed, "basis", func(f *notice.Facts) { f.Basis = nil }},
 		"law that cannot be seen":       {notice.Disclosed, "basis", func(f *notice.Facts) { f.Basis = []notice.LegalBasis{{Article: "5"}} }},
 		"refused and opened":            {notice.Refused, "opened", func(f *notice.Facts) { f.Opened = f.Requested }},
 		"refused with fields":           {notice.Refused, "fields", func(f *notice.Facts) { f.Fields = []string{"email"} }},
