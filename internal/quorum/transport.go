@@ -1,6 +1,7 @@
 package quorum
 
 import (
+	"bytes"
 	"crypto/hpke"
 	"fmt"
 	"io"
@@ -58,7 +59,7 @@ func (k TransportKey) Bytes() []byte {
 	if err != nil {
 		return nil
 	}
-	return b
+	return bytes.Clone(b) // crypto/hpke returns its own seed, which the caller must not wipe
 }
 
 // Public returns what goes into [Custody], zero for the zero TransportKey.

@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"bytes"
 	"crypto/hpke"
 	"fmt"
 	"io"
@@ -59,7 +60,7 @@ func (k HPKEPrivate) Bytes() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode hpke key: %w", err)
 	}
-	return b, nil
+	return bytes.Clone(b), nil // crypto/hpke returns its own seed, which the caller must not wipe
 }
 
 // Public returns the key that others seal to, or the zero HPKEPublic for the

@@ -216,3 +216,21 @@ func TestHPKEKeysParseStrictly(t *testing.T) {
 		t.Error("zero private key has a public key")
 	}
 }
+
+// Whoever seals a private key for rest wipes the bytes, and goes on using it.
+func TestHPKEPrivateOutlivesItsBytes(t *testing.T) {
+	k, err := seal.GenerateHPKE()
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := k.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := bytes.Clone(first)
+	clear(first)
+	again, err := k.Bytes()
+	if err != nil || !bytes.Equal(again, kept) {
+		t.Errorf("the key lost its bytes: %v", err)
+	}
+}
