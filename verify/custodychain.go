@@ -1,6 +1,10 @@
 package verify
 
-import "bonded"
+import (
+	"bonded"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
 
 // RoleIndependent is the name of the role of custodians who are not of the
 // firm: one of them confirms every entry of the register.
@@ -33,6 +37,7 @@ type CustodyChain struct {
 
 	cell  *DirectoryCell
 	order *Statement
+	roots map[int64]tlog.Hash // of the checkpoints met, by size
 }
 
 // NewCustodyChain begins a chain of the cell with the order of its first
@@ -50,14 +55,14 @@ func NewCustodyChain(d *Directory, cell bonded.CellID, order *Statement) (*Custo
 	if !order.SignedBy(LabelCeremony, SignerAdmin, admin) {
 		return nil, Fail(FailCustody, "the first ceremony was not ordered by the administrator whom the directory names")
 	}
-	return &CustodyChain{Index: -1, cell: c, order: order}, nil
+	return &CustodyChain{Index: -1, cell: c, order: order, roots: map[int64]tlog.Hash{}}, nil
 }
 
 // Add adds the next certificate: set is what it says, checked to follow from
 // the one before by whoever knows the group of the quorum, and e its entry in
 // the ledger. The error is a [Failure].
 func (c *CustodyChain) Add(set *CertifiedKeySet, e *PackageEntry) error {
-	in, err := e.Check(c.cell)
+	in, err := c.entry(e)
 	if err != nil {
 		return err
 	}
@@ -76,6 +81,26 @@ func (c *CustodyChain) Add(set *CertifiedKeySet, e *PackageEntry) error {
 		}
 	}
 	c.Sets, c.Index = append(c.Sets, set), in.Index
+	return nil
+}
+
+// entry checks an entry, and that its checkpoint is none of a fork met before.
+func (c *CustodyChain) entry(e *PackageEntry) (*WitnessedEntry, error) {
+	in, err := e.Check(c.cell)
+	if err != nil {
+		return nil, err
+	}
+	return in, c.same(in.Checkpoint)
+}
+
+// same reports whether a checkpoint has the root of another one of its size.
+// That is all that can be told without proofs of consistency, which monitors
+// and witnesses ask for.
+func (c *CustodyChain) same(cp *Checkpoint) error {
+	if r, ok := c.roots[cp.Size]; ok && r != cp.Root {
+		return Fail(FailForked, "two checkpoints of %d entries have different roots", cp.Size)
+	}
+	c.roots[cp.Size] = cp.Root
 	return nil
 }
 

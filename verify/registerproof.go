@@ -36,7 +36,7 @@ func NewRegisterProof(d *Directory, chain *CustodyChain) (*RegisterProof, error)
 // Add adds an entry; the registrar who signed it comes before it. The error is
 // a [Failure].
 func (p *RegisterProof) Add(g *PackageRegistry) error {
-	in, err := g.Entry.Check(p.chain.cell)
+	in, err := p.chain.entry(&g.Entry)
 	if err != nil {
 		return err
 	}

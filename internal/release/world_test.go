@@ -62,6 +62,25 @@ type world struct {
 
 	entries [][]byte // of the ledger
 	hashes  []tlog.Hash
+	lie     lies
+	early   verify.PackageEntry // of a certificate that was handed on
+}
+
+// lies are what a test changes on the way to a package that is signed and well
+// formed all the same. Absent ones change nothing.
+type lies struct {
+	request   func(*verify.CaseRequest)
+	officer   func(*verify.Person)
+	agency    func(*verify.Agency)
+	confirms  string // who confirms the register, in place of independent-2
+	registers string // who signs the register, in place of the registrar
+	signs     string // who signs the request, in place of the officer
+	approvers []int  // in place of firm-1, firm-3 and independent-1
+	approval  func(*verify.Approval)
+	entry     func(*verify.CaseEntry)
+	row       func(*verify.Row)
+	scope     func(*verify.Scope)
+	head      func(*release.Head)
 }
 
 func newWorld(t testing.TB) *world {
@@ -104,6 +123,29 @@ func testDirectory(t testing.TB) *verify.Directory {
 func (w *world) ceremony() {
 	w.t.Helper()
 	p := &quorum.Params{Cell: cell, Ceremony: bonded.NewID(), Kind: quorum.KindDKG, Epoch: 1}
+	w.hold(p, nil)
+	var err error
+	if w.order, err = verify.NewCeremonyOrder(cell, p.Digest()); err != nil {
+		w.t.Fatal(err)
+	}
+	w.order.Sign(verify.LabelCeremony, verify.SignerAdmin, testKey("admin"))
+}
+
+// reshare hands the release key on to the same people under fresh shares.
+func (w *world) reshare() {
+	w.t.Helper()
+	before := w.cert.KeySet()
+	w.hold(&quorum.Params{
+		Cell: cell, Ceremony: bonded.NewID(), Kind: quorum.KindReshare, Epoch: before.Epoch() + 1,
+		Previous: before.Digest(), Handover: [][]uint8{{1, 2}, {1}},
+	}, before)
+}
+
+// hold runs a ceremony and gives everybody their share.
+func (w *world) hold(p *quorum.Params, before *quorum.KeySet) {
+	w.t.Helper()
+	old := w.people
+	w.people = nil
 	var ids []quorum.Identity
 	for _, r := range []struct {
 		name string
@@ -124,7 +166,11 @@ func (w *world) ceremony() {
 	}
 	var members []*quorum.Member
 	for i := range ids {
-		m, err := quorum.NewMember(p, nil, ids[i], quorum.Share{})
+		share := quorum.Share{}
+		if before != nil {
+			share = old[i].share
+		}
+		m, err := quorum.NewMember(p, before, ids[i], share)
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -154,11 +200,6 @@ func (w *world) ceremony() {
 		}
 		w.cert, w.people[i].share = c, share
 	}
-	var err error
-	if w.order, err = verify.NewCeremonyOrder(cell, p.Digest()); err != nil {
-		w.t.Fatal(err)
-	}
-	w.order.Sign(verify.LabelCeremony, verify.SignerAdmin, testKey("admin"))
 }
 
 // ReadHashes implements [tlog.HashReader].
@@ -227,6 +268,9 @@ func logSigner(t testing.TB) note.Signer {
 // enter appends a case leaf and returns its opening, without proof yet.
 func (w *world) enter(e *verify.CaseEntry) *verify.CaseOpening {
 	w.t.Helper()
+	if w.lie.entry != nil {
+		w.lie.entry(e)
+	}
 	fields := e.Fields(newSalt)
 	leaf := (&verify.Leaf{Kind: verify.LeafCase, Cell: cell, Time: uint64(filed.Unix()), OpenBy: uint64(expires.Unix()), Root: verify.CommitFields(fields)}).Encode()
 	return verify.OpenCase(w.append(leaf), leaf, fields, verify.FieldPerson)
@@ -245,7 +289,11 @@ func (w *world) register(kind, label, signer string, body any) verify.PackageReg
 		w.t.Fatal(err)
 	}
 	s.Sign(label, signer, testKey(signer))
-	s.Sign(label, verify.SignerCustodian+"independent-2", testKey("independent-2"))
+	confirms := "independent-2"
+	if w.lie.confirms != "" {
+		confirms = w.lie.confirms
+	}
+	s.Sign(label, verify.SignerCustodian+confirms, testKey(confirms))
 	return verify.PackageRegistry{Kind: kind, Statement: s, Entry: verify.PackageEntry{
 		Opening: w.enter(&verify.CaseEntry{Type: verify.EntryRegistry, Content: verify.ContentDigest(s.Digest(label))}),
 	}}
@@ -266,8 +314,8 @@ func testAgency() *verify.Agency {
 }
 
 func (w *world) request(subjects int) *verify.CaseRequest {
-	return &verify.CaseRequest{
-		Format: verify.LabelRequest, Cell: cell, Kind: "disclosure", Nonce: "4f1d", Filed: filed, Officer: "officer-7", Agency: "bka",
+	r := &verify.CaseRequest{
+		Format: verify.LabelRequest, Cell: cell, Kind: "disclosure", Nonce: w.caseID.ID.Hex(), Filed: filed, Officer: "officer-7", Agency: "bka",
 		Authorisation: verify.Authorisation{Reference: "BKA-2026-4711", ProcessType: "eu_epoc", Jurisdiction: "DE", Priority: "routine", ValidFrom: filed, ValidTo: expires},
 		Tasks: []verify.CaseTask{
 			{Kind: "disclose", Collection: "users", FieldsWanted: []string{"name", "passport"}, MaxSubjects: subjects},
@@ -275,6 +323,10 @@ func (w *world) request(subjects int) *verify.CaseRequest {
 		},
 		Recipient: w.key.Bytes(),
 	}
+	if w.lie.request != nil {
+		w.lie.request(r)
+	}
+	return r
 }
 
 // A record is one item of the scope with what is in it.
@@ -407,16 +459,29 @@ func (w *world) write(out interface{ Write([]byte) (int, error) }, records []*re
 	h.Custody = []verify.PackageCustody{{Certificate: w.cert.Bytes(), Entry: verify.PackageEntry{
 		Opening: w.enter(&verify.CaseEntry{Type: verify.EntryCustody, Content: w.cert.Digest()}),
 	}}}
+	officer, agency, registrar, signer := testPerson("officer-7", "requester", "bka"), testAgency(), "registrar-1", "officer-7"
+	if w.lie.officer != nil {
+		w.lie.officer(officer)
+	}
+	if w.lie.agency != nil {
+		w.lie.agency(agency)
+	}
+	if w.lie.registers != "" {
+		registrar = w.lie.registers
+	}
+	if w.lie.signs != "" {
+		signer = w.lie.signs
+	}
 	h.Registry = []verify.PackageRegistry{
 		w.register(verify.RegistryPerson, verify.LabelPerson, "admin", testPerson("registrar-1", "registrar", "")),
-		w.register(verify.RegistryAgency, verify.LabelAgency, "registrar-1", testAgency()),
-		w.register(verify.RegistryPerson, verify.LabelPerson, "registrar-1", testPerson("officer-7", "requester", "bka")),
+		w.register(verify.RegistryAgency, verify.LabelAgency, registrar, agency),
+		w.register(verify.RegistryPerson, verify.LabelPerson, registrar, officer),
 	}
 	var err error
 	if h.Request, err = verify.NewStatement(w.request(max(1, len(records)))); err != nil {
 		w.t.Fatal(err)
 	}
-	h.Request.Sign(verify.LabelRequest, "officer-7", testKey("officer-7"))
+	h.Request.Sign(verify.LabelRequest, "officer-7", testKey(signer))
 	ks := w.cert.KeySet()
 	scope := &verify.Scope{
 		Cell: cell, Case: w.caseID.ID, Kind: "disclosure", Request: h.Request.Digest(verify.LabelRequest), Recipient: w.key.Digest(),
@@ -427,11 +492,18 @@ func (w *world) write(out interface{ Write([]byte) (int, error) }, records []*re
 		scope.Items = append(scope.Items, r.item)
 		h.Items = append(h.Items, verify.ScopeItemHash(verify.EncodeScopeItem(&r.item)))
 	}
+	if w.lie.scope != nil {
+		w.lie.scope(scope)
+	}
 	h.ScopeHead = verify.EncodeScopeHead(scope)
 	digest := scope.Digest()
 	h.Quorum.Opening = w.enter(&verify.CaseEntry{Type: verify.EntryCase, Case: w.caseID.ID, Number: 7, Event: verify.EventQuorum, State: "awaiting_quorum", Scope: digest})
 	var approvals []*verify.Approval
-	for _, i := range []int{0, 2, 3} {
+	approvers := []int{0, 2, 3}
+	if w.lie.approvers != nil {
+		approvers = w.lie.approvers
+	}
+	for _, i := range approvers {
 		approvals = append(approvals, w.approve(i, digest, tlog.RecordHash(h.Quorum.Opening.Leaf)))
 	}
 	for _, a := range approvals {
@@ -452,6 +524,9 @@ func (w *world) write(out interface{ Write([]byte) (int, error) }, records []*re
 	}
 	dd := verify.DirectoryDigest(w.directory)
 	h.Manifest = verify.PackageManifest{Made: made, Expires: expires, Copy: verify.NewCopyID([16]byte{0xc0, 1}), Suite: "aes-256-gcm", Directory: hex.EncodeToString(dd[:])}
+	if w.lie.head != nil {
+		w.lie.head(h)
+	}
 	p, err := release.NewWriter(out, h)
 	if err != nil {
 		w.t.Fatal(err)
@@ -491,6 +566,9 @@ func (w *world) approve(i int, scope [32]byte, leaf tlog.Hash) *verify.Approval 
 		Cell: cell, Case: w.caseID.ID, Scope: scope, Leaf: leaf, KeySet: ks.Digest(), Epoch: ks.Epoch(),
 		Role: role, Index: uint64(index), Custodian: w.people[i].id, Approve: true, Time: uint64(filed.Unix()),
 	}
+	if w.lie.approval != nil {
+		w.lie.approval(a)
+	}
 	a.Sign(testKey(w.people[i].id))
 	return a
 }
@@ -520,6 +598,9 @@ func (w *world) journal(records []*record, scope [32]byte) func() [][]byte {
 		rows[len(rows)-1].Items = append(rows[len(rows)-1].Items, it)
 	}
 	for _, row := range rows {
+		if w.lie.row != nil {
+			w.lie.row(row)
+		}
 		s := newSalt()
 		salts, leaves = append(salts, s), append(leaves, verify.RowLeaf(row, s))
 	}
