@@ -1,6 +1,6 @@
 // Command bonded-verify checks, offline, what a Bonded deployment shows:
-// ledgers, receipts, both books against each other, directories and batch
-// promises. It trusts the directory file and nothing else.
+// ledgers, receipts, both books against each other, directories, batch
+// promises and release packages. It trusts the directory file and nothing else.
 //
 // It ends with 0 if everything asked for was checked and holds, 1 if something
 // does not hold, and 2 if it cannot tell: something is missing or unreadable,

@@ -26,6 +26,7 @@ type commands struct {
 	Reconcile reconcileCmd `cmd:"" help:"Hold the journal of the vault against the book of the keyholder."`
 	Directory directoryCmd `cmd:"" help:"Check the signature of a directory file."`
 	Promise   promiseCmd   `cmd:"" help:"Check that batch promises were kept by the journal."`
+	Package   packageCmd   `cmd:"" help:"Check a release package of a case: who asked, who approved, what was entered. Opens nothing."`
 }
 
 // An answer is what a command found.
@@ -95,6 +96,8 @@ func (c *commands) dispatch(ctx *kong.Context, e *env) (*answer, error) {
 		return c.Reconcile.check(e)
 	case "directory":
 		return c.Directory.check()
+	case "package":
+		return c.Package.check()
 	default:
 		return c.Promise.check(e)
 	}

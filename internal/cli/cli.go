@@ -47,6 +47,7 @@ type commands struct {
 	Receipt    receiptCommand    `cmd:"" help:"Fetch the receipt of an entry."`
 	Journal    journalCommands   `cmd:"" help:"Read the journal."`
 	Job        jobCommands       `cmd:"" help:"Start and watch background work."`
+	Request    requestCommands   `cmd:"" help:"Ask for a case as an officer of an authority, and open what is released."`
 	Completion completionCommand `cmd:"" help:"Print a completion script for your shell."`
 }
 
