@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -26,6 +27,7 @@ type initCmd struct {
 	Suite          string        `required:"" enum:"aes-256-gcm,sm4-gcm" help:"aes-256-gcm or sm4-gcm."`
 	Listen         string        `default:"127.0.0.1:7440" help:"Address of the line to the vault."`
 	UndoWindow     time.Duration `default:"24h" help:"Least age of a witnessed erasure before its key is destroyed."`
+	WaitingTime    time.Duration `default:"24h" help:"From when the ledger was seen to announce a grant set, policy or directory until it takes effect."`
 	PassphraseFile string        `placeholder:"FILE" help:"File with the passphrase that seals the driver key."`
 	Shares         int           `help:"Seal by this many unseal shares in place of a passphrase."`
 	Threshold      int           `help:"How many shares unseal."`
@@ -35,7 +37,7 @@ type initCmd struct {
 // Run implements the command.
 func (c *initCmd) Run(e *env) error {
 	o := keyholderd.InitOptions{
-		Cell: bonded.CellID(c.Cell), Suite: c.Suite, Listen: c.Listen, UndoWindow: c.UndoWindow,
+		Cell: bonded.CellID(c.Cell), Suite: c.Suite, Listen: c.Listen, UndoWindow: c.UndoWindow, WaitingTime: c.WaitingTime,
 		Shares: c.Shares, Threshold: c.Threshold, SharesDir: c.SharesDir,
 	}
 	if c.Shares == 0 {
@@ -56,6 +58,8 @@ func (c *initCmd) Run(e *env) error {
 type serveCmd struct {
 	Dir            string `arg:"" help:"Folder of the keyholder."`
 	PassphraseFile string `placeholder:"FILE" help:"Unseal with the passphrase in this file."`
+
+	AcceptDirectory bool `help:"Accept the directory in the folder as it is, without evidence and whoever it names; the book says so."`
 }
 
 // Run implements the command.
@@ -68,7 +72,7 @@ func (c *serveCmd) Run(e *env) error {
 		file = os.Getenv("BONDED_PASSPHRASE_FILE")
 	}
 	return keyholderd.Serve(e.ctx, c.Dir, keyholderd.ServeOptions{
-		PassphraseFile: file, Reload: reload, Log: slog.New(slog.NewTextHandler(e.stderr, nil)),
+		AcceptDirectory: c.AcceptDirectory, PassphraseFile: file, Reload: reload, Log: slog.New(slog.NewTextHandler(e.stderr, nil)),
 	})
 }
 
@@ -172,6 +176,15 @@ type statusJSON struct {
 	OldKeyUntil string        `json:"old_cell_key_until,omitempty"`
 	Witnessed   string        `json:"witnessed,omitempty"`
 	BookRows    uint64        `json:"book_rows"`
+	Waiting     []waitingJSON `json:"waiting,omitempty"`
+}
+
+// waitingJSON is something announced that is not in force yet.
+type waitingJSON struct {
+	Subject string `json:"subject"`
+	Number  uint64 `json:"number"`
+	Entry   uint64 `json:"entry"` // of the ledger
+	From    string `json:"from"`
 }
 
 type releasesJSON struct {
@@ -202,6 +215,9 @@ func printStatus(out io.Writer, st *wire.Status, format string) error {
 		Unanchored: st.Unanchored, Refused: st.Refused, GrantSet: st.GrantSet, KeyVersion: st.KeyVersion, Rewrapped: st.Rewrapped,
 		OldKeyUntil: clock(st.RewrapsUntil), Witnessed: clock(st.Witnessed), BookRows: st.Head.Seq,
 	}
+	for _, v := range st.Waiting {
+		s.Waiting = append(s.Waiting, waitingJSON{string(v.Subject), v.Number, v.Index, clock(v.Until)})
+	}
 	if format == "json" {
 		enc := json.NewEncoder(out)
 		enc.SetIndent("", "  ")
@@ -223,6 +239,9 @@ func printStatus(out io.Writer, st *wire.Status, format string) error {
 	line("not yet anchored", s.Unanchored)
 	line("refused since start", s.Refused)
 	line("grant set", s.GrantSet)
+	for _, v := range s.Waiting {
+		line("waiting", fmt.Sprintf("%s %d, announced by entry %d of the ledger, takes effect from %s", v.Subject, v.Number, v.Entry, v.From))
+	}
 	line("cell key", fmt.Sprintf("version %d, %d of %d subject keys under it", s.KeyVersion, s.Rewrapped, s.Subjects))
 	if s.OldKeyUntil != "" {
 		line("old cell key until", s.OldKeyUntil)
@@ -276,7 +295,7 @@ func (c *logExportCmd) Run(e *env, parent *commands) error {
 type grantsCmd struct {
 	Dir struct {
 		Dir     string           `arg:"" help:"Folder of the keyholder."`
-		Install grantsInstallCmd `cmd:"" help:"Install the grant set in FILE."`
+		Install grantsInstallCmd `cmd:"" help:"Install the grant set in FILE, with the evidence in FILE.evidence if it is there."`
 	} `arg:""`
 }
 
@@ -290,6 +309,10 @@ func (c *grantsInstallCmd) Run(e *env, parent *commands) error {
 	if err != nil {
 		return err
 	}
+	evidence, err := os.ReadFile(c.File + ".evidence")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	l, err := keyholderd.DialLocal(e.ctx, parent.Grants.Dir.Dir)
 	if err != nil {
 		return err
@@ -297,14 +320,15 @@ func (c *grantsInstallCmd) Run(e *env, parent *commands) error {
 	defer l.Close() //nolint:errcheck // nothing is lost
 	ctx, cancel := e.short()
 	defer cancel()
-	if err := l.InstallGrants(ctx, file); err != nil {
-		return err
-	}
-	st, err := l.Status(ctx)
+	res, err := l.InstallGrants(ctx, file, evidence)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(e.stdout, "grant set %d is in force\n", st.GrantSet)
+	if v := res.Waiting; !res.InForce {
+		_, err = fmt.Fprintf(e.stdout, "grant set %d waits and takes effect from %s; what it takes away is away\n", v.Number, clock(v.Until))
+		return err
+	}
+	_, err = fmt.Fprintf(e.stdout, "grant set %d is in force\n", res.Waiting.Number)
 	return err
 }
 

@@ -138,11 +138,14 @@ func (k *Keyholder) commitGroup(group []*pending) error {
 		if p.commit.Custody != nil {
 			c.Custody = p.commit.Custody
 		}
+		if p.commit.Control != nil {
+			c.Control = p.commit.Control
+		}
 		if p.commit.Anchor != nil {
 			c.Anchor = p.commit.Anchor
 		}
 	}
-	if len(c.Rows) == 0 && len(c.Rewrapped) == 0 && c.Anchor == nil {
+	if len(c.Rows) == 0 && len(c.Rewrapped) == 0 && c.Anchor == nil && c.Control == nil {
 		return nil // barriers only
 	}
 	if err := k.cfg.Store.Commit(context.Background(), &c); err != nil {

@@ -63,7 +63,7 @@ func TestNewAdministratorFindsNoGrantsInstalled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.k.InstallGrants(t.Context(), file); bonded.CodeOf(err) != bonded.CodeConfig {
+	if _, err := w.k.InstallGrants(t.Context(), file, nil); bonded.CodeOf(err) != bonded.CodeConfig {
 		t.Errorf("a set with the number of the one before: %v", err)
 	}
 	w.set.Number = number

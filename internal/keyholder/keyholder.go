@@ -3,6 +3,7 @@ package keyholder
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -45,6 +46,7 @@ type Limits struct {
 	RotateAfter    time.Duration // how long after an erasure the cell key rotates by itself; 0 means at once
 	ReleasePerHour uint32        // distinct people an hour whose keys go to requesters of cases; 0 means DefaultReleasePerHour
 	CachedKeys     int           // wrapped subject keys held in memory; 0 means DefaultCachedKeys
+	WaitingTime    time.Duration // from when an announced grant set, policy or directory was witnessed until it takes effect; 0 means at once
 
 	// Ceilings on grants: a set with one beyond them is not installed, and one
 	// installed before is held to them.
@@ -80,8 +82,14 @@ type KeyringStore interface {
 // may change while the keyholder runs.
 type Trust struct {
 	Directory *verify.Directory
-	Digest    [32]byte // of the directory file
+	File      []byte // of the directory
+	Signature []byte // of that file
 	Policy    *policy.Set
+	Text      []byte // of the operator's policies; law is not part of it
+
+	// ByHand says that the operator accepts the directory as it is: without
+	// evidence, and whoever it names.
+	ByHand bool
 }
 
 // trust is Trust with its keys decoded.
@@ -121,6 +129,8 @@ type Keyholder struct {
 	sessions   sessions
 	fresh      freshness
 	recent     recentLeaves
+	control    *control
+	refusal    string // of a change announced, logged last
 	due        tombstonesDue
 	broken     error  // the book cannot be relied on until it is read anew
 	restored   string // why this database is older than what the ledger has seen
@@ -156,6 +166,8 @@ func New(cfg Config) (*Keyholder, error) {
 		return nil, bad("undo_window", "must not be negative")
 	case l.OldCellKey < 0 || l.OldCellKey+l.RotateAfter > MaxOldCellKey || l.RotateAfter < 0:
 		return nil, bad("old_cell_key", "rotate_after and old_cell_key together are at most 720h: an erased person is out of every backup after that")
+	case l.WaitingTime < 0 || l.WaitingTime > MaxWaitingTime:
+		return nil, bad("waiting_time", "0s to 720h")
 	case l.MaxBudget == 0 || l.DestroyPerHour == 0 || l.MaxValidity <= 0:
 		return nil, bad("ceilings", "missing")
 	}
@@ -179,6 +191,10 @@ func New(cfg Config) (*Keyholder, error) {
 		cfg: cfg, log: cfg.Log, sealed: true, wake: make(chan struct{}, 1), rewrap: make(chan struct{}, 1), closing: cancel,
 	}
 	k.cache.limit = l.CachedKeys
+	if err := k.loadControl(ctx); err != nil {
+		cancel()
+		return nil, err
+	}
 	k.stopped.Go(func() { k.committer(ctx) })
 	k.stopped.Go(func() { k.housekeeper(ctx) })
 	return k, nil
@@ -191,44 +207,80 @@ func (k *Keyholder) Close() {
 	k.stopped.Wait()
 }
 
-// SetTrust puts a directory and policy in force. Its errors have code
-// bad_config; what was in force before stays then.
+// SetTrust puts a directory and policy in force. Those after the first ones
+// need evidence and the end of the waiting time, see [Keyholder.MayTakeUp];
+// what law changes in a policy set needs none. Its errors have code bad_config
+// or not_witnessed; what was in force before stays then.
 func (k *Keyholder) SetTrust(t Trust) error {
+	k.mu.Lock()
+	p, err := k.setTrust(t)
+	k.mu.Unlock()
+	if err != nil || p == nil {
+		return err
+	}
+	return p.wait()
+}
+
+func (k *Keyholder) setTrust(t Trust) (*pending, error) {
+	// 1. Is it usable?
 	bad := func(err error, why string) error { return bonded.Wrap(bonded.CodeConfig, err, "directory: "+why) }
 	n := &trust{Trust: t, digest: t.Policy.Digest(), cache: policy.NewCache(t.Policy, policy.DefaultCacheSize)}
 	var ok bool
 	if n.cell, ok = t.Directory.Cell(k.cfg.Cell); !ok {
-		return bad(nil, "it does not name cell "+string(k.cfg.Cell))
+		return nil, bad(nil, "it does not name cell "+string(k.cfg.Cell))
 	}
 	var err error
 	if n.admin, err = verify.DecodePublicKey(t.Directory.Admin); err != nil {
-		return bad(err, "administrator's key is not usable")
+		return nil, bad(err, "administrator's key is not usable")
 	}
 	if n.witness, err = verify.ParseWitnessPolicy([]byte(n.cell.WitnessPolicy)); err != nil {
-		return bad(err, "witness policy is not usable")
+		return nil, bad(err, "witness policy is not usable")
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.trust != nil {
-		if !k.trust.admin.Equal(n.admin) {
-			return bonded.Errorf(bonded.CodeConfig, "directory: it names another administrator; a restart by hand accepts that")
-		}
-		if k.trust.cell.LedgerKey != n.cell.LedgerKey {
-			return bonded.Errorf(bonded.CodeConfig, "directory: it names another ledger for this cell; a restart by hand accepts that")
-		}
-		if t.Directory.Version < k.trust.Directory.Version {
-			return bonded.Errorf(bonded.CodeConfig, "directory: version %d is older than version %d in force", t.Directory.Version, k.trust.Directory.Version)
-		}
+	if !k.sealed {
+		k.drain()
 	}
+	// 2. May it take the place of what is in force?
 	if err := k.checkOwnKeys(n, k.keys); err != nil {
-		return err
+		return nil, err
 	}
+	if err := k.mayFollow(n); err != nil {
+		return nil, err
+	}
+	// 3. In force, undone if it cannot be booked.
+	p, before, grants, floor := k.begin(), k.trust, k.grants, k.grantFloor
+	p.undo = append(p.undo, func() { k.trust, k.grants, k.grantFloor = before, grants, floor })
 	k.trust = n
 	if k.sealed {
-		return nil
+		return nil, nil
 	}
-	k.drain()
-	return k.loadGrants(context.Background())
+	if err := k.loadGrants(context.Background()); err != nil {
+		k.trust, k.grants, k.grantFloor = before, grants, floor
+		return nil, err
+	}
+	k.bookTrust(p)
+	k.enqueue(p)
+	return p, nil
+}
+
+// mayFollow checks that a directory and policy may follow those in force.
+func (k *Keyholder) mayFollow(n *trust) error {
+	if old := k.trust; old != nil && !n.ByHand {
+		if !old.admin.Equal(n.admin) {
+			return bonded.Errorf(bonded.CodeConfig, "directory: it names another administrator; a start with --accept-directory accepts that")
+		}
+		if old.cell.LedgerKey != n.cell.LedgerKey {
+			return bonded.Errorf(bonded.CodeConfig, "directory: it names another ledger for this cell; a start with --accept-directory accepts that")
+		}
+		if n.Directory.Version < old.Directory.Version {
+			return bonded.Errorf(bonded.CodeConfig, "directory: version %d is older than version %d in force", n.Directory.Version, old.Directory.Version)
+		}
+	}
+	if !n.ByHand {
+		if err := k.mayTakeUp(verify.ControlDirectory, verify.DirectoryDigest(n.File)); err != nil {
+			return err
+		}
+	}
+	return k.mayTakeUp(verify.ControlPolicy, sha256.Sum256(n.Text))
 }
 
 // checkOwnKeys checks that the directory names this keyholder and no other.
@@ -289,6 +341,7 @@ func (k *Keyholder) Unseal(ctx context.Context) error {
 	row.Detail = "unsealed"
 	p := k.begin()
 	k.append(p, row)
+	k.bookTrust(p)
 	k.enqueue(p)
 	k.signal(k.rewrap)
 	return nil

@@ -76,6 +76,12 @@ func (k *Keyholder) Handle(ctx context.Context, kind wire.Message, payload []byt
 			return malformed
 		}
 		return later(func() func() (*wire.CustodyResult, error) { return k.Custody(ctx, c) }, (*wire.CustodyResult).Encode)
+	case wire.MsgEvidence:
+		e, err := wire.DecodeEvidence(payload)
+		if err != nil {
+			return malformed
+		}
+		return later(func() func() (*wire.EvidenceResult, error) { return k.Evidence(ctx, e) }, (*wire.EvidenceResult).Encode)
 	case wire.MsgBook:
 		s, err := wire.DecodeBookSince(payload)
 		if err != nil || s.Limit > 4096 {

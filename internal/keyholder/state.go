@@ -112,7 +112,10 @@ func (k *Keyholder) rebuild(ctx context.Context) error {
 	if made := k.keys.created().UnixMilli(); s.firstTomb < made {
 		s.firstTomb = 0
 	}
-	// 4. The grants in force.
+	// 4. What is in force.
+	if err := k.loadControl(ctx); err != nil {
+		return err
+	}
 	if err := k.loadGrants(ctx); err != nil {
 		return err
 	}

@@ -85,6 +85,11 @@ func (k *Keyholder) Status(_ context.Context) func() (*wire.Status, error) {
 	if !k.fresh.witnessed.IsZero() {
 		st.Witnessed = uint64(k.fresh.witnessed.Unix()) //nolint:gosec // after 1970
 	}
+	for _, c := range controlSubjects {
+		if v := k.control.waiting[c]; v != nil {
+			st.Waiting = append(st.Waiting, k.waits(c, v))
+		}
+	}
 	now := k.now()
 	if _, next := k.keys.dueCellKeys(now); !next.IsZero() {
 		st.RewrapsUntil = uint64(next.Unix()) //nolint:gosec // after 1970

@@ -45,6 +45,9 @@ type Store interface {
 	// Custody returns the key set kept last, nil if none was.
 	Custody(ctx context.Context) ([]byte, error)
 
+	// Control returns what a Commit kept as Control last, nil if none did.
+	Control(ctx context.Context) ([]byte, error)
+
 	// Anchor returns the anchor accepted last, nil if none was.
 	Anchor(ctx context.Context) (*AcceptedAnchor, error)
 }
@@ -58,6 +61,7 @@ type Commit struct {
 	Tombstones []*verify.Tombstone
 	Grants     []byte          // if not nil, replaces the grant file
 	Custody    []byte          // if not nil, replaces the custodians' key set
+	Control    []byte          // if not nil, replaces what is in force and waits
 	Anchor     *AcceptedAnchor // if not nil, replaces the anchor accepted last
 }
 

@@ -5,24 +5,22 @@ import (
 	"testing"
 
 	"bonded"
-	"bonded/internal/keyholder"
-	"bonded/internal/policy"
 	"bonded/verify"
 )
 
 func TestDirectoryThatChangesWhoIsTrustedIsNotTakenUp(t *testing.T) {
 	w := newWorld(t)
-	set, err := policy.Compile("policy.cedar", policy.DefaultOperatorPolicy(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
 	stranger, _, _ := ed25519.GenerateKey(nil)
-	try := func(change func(*verify.Directory)) error {
+	next := func(change func(*verify.Directory)) *verify.Directory {
 		d := *w.cells
 		d.Version = 2
 		d.Cells = append([]verify.DirectoryCell(nil), w.cells.Cells...)
 		change(&d)
-		return w.k.SetTrust(keyholder.Trust{Directory: &d, Policy: set})
+		return &d
+	}
+	try := func(change func(*verify.Directory)) error {
+		d := *next(change)
+		return w.k.SetTrust(w.trust(&d, nil, false))
 	}
 	for name, change := range map[string]func(*verify.Directory){
 		"another administrator": func(d *verify.Directory) { d.Admin = verify.EncodePublicKey(stranger) },
@@ -38,6 +36,13 @@ func TestDirectoryThatChangesWhoIsTrustedIsNotTakenUp(t *testing.T) {
 		}
 	}
 	p := w.create() // what was in force still is
+	plain := next(func(*verify.Directory) {})
+	if err := try(func(*verify.Directory) {}); bonded.CodeOf(err) != bonded.CodeStale {
+		t.Errorf("the next version without evidence: %v", err)
+	}
+	if _, err := w.k.Evidence(t.Context(), w.announce(verify.ControlDirectory, 2, verify.DirectoryDigest(plain.Encode())))(); err != nil {
+		t.Fatal(err)
+	}
 	if err := try(func(*verify.Directory) {}); err != nil {
 		t.Fatal(err)
 	}

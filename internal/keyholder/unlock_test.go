@@ -371,7 +371,8 @@ func TestGrantSetsAreHeldToNumberSignatureAndCeilings(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return w.k.InstallGrants(t.Context(), file)
+		_, err = w.k.InstallGrants(t.Context(), file, nil)
+		return err
 	}
 	_, stranger, _ := ed25519.GenerateKey(nil)
 	for name, err := range map[string]error{

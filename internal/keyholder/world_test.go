@@ -58,6 +58,9 @@ type world struct {
 	shown   map[int]*anchored // anchors by their place
 	hashes  []tlog.Hash
 	prev    tlog.Hash
+
+	prevControl tlog.Hash
+
 	seg     *verify.Segment
 	segN    uint64
 	rows    uint64
@@ -213,14 +216,52 @@ func (w *world) tryStart() error {
 	}
 	w.k = k
 	w.t.Cleanup(k.Close)
-	set, err := policy.Compile("policy.cedar", policy.DefaultOperatorPolicy(), nil)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if err := k.SetTrust(keyholder.Trust{Directory: w.cells, Policy: set}); err != nil {
+	if err := k.SetTrust(w.trust(w.cells, nil, true)); err != nil {
 		w.t.Fatal(err)
 	}
 	return k.Unseal(w.t.Context())
+}
+
+// trust returns a directory and policies as an operator has them in the
+// folder; nil text stands for the default ones.
+func (w *world) trust(d *verify.Directory, text []byte, byHand bool) keyholder.Trust {
+	w.t.Helper()
+	if text == nil {
+		text = policy.DefaultOperatorPolicy()
+	}
+	set, err := policy.Compile("policy.cedar", text, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return keyholder.Trust{Directory: d, File: d.Encode(), Policy: set, Text: text, ByHand: byHand}
+}
+
+// announce puts a control leaf into the ledger and returns the evidence under
+// a checkpoint cosigned now.
+func (w *world) announce(s verify.ControlSubject, number uint64, digest [32]byte) *wire.Evidence {
+	w.t.Helper()
+	fields := (&verify.Control{Subject: s, Number: number, Digest: digest}).Fields()
+	for i := range fields {
+		_, _ = rand.Read(fields[i].Salt[:])
+	}
+	l := &verify.Leaf{Kind: verify.LeafControl, Cell: "eu", Time: uint64(w.now().Unix()), Prev: w.prevControl, Root: verify.CommitFields(fields)}
+	leaf := l.Encode()
+	w.prevControl = tlog.RecordHash(leaf)
+	e := &verify.Evidence{Leaf: leaf, Fields: fields, Proof: string(w.publish(leaf))}
+	return &wire.Evidence{Subject: s, Number: number, Evidence: e.Encode()}
+}
+
+// announceGrants announces the grant set w.set under its next number.
+func (w *world) announceGrants() *wire.Evidence {
+	w.t.Helper()
+	w.set.Number++
+	file, err := grant.Sign(&w.set, w.admin)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	e := w.announce(verify.ControlGrants, w.set.Number, grant.Digest(file))
+	e.File = file
+	return e
 }
 
 // An openDriver stays unlocked.
@@ -239,16 +280,24 @@ func (w *world) restart() {
 	w.start()
 }
 
-// install signs the next number of the grant set and installs it.
+// install signs the next number of the grant set and installs it, the first
+// by hand.
 func (w *world) install() {
 	w.t.Helper()
-	w.set.Number++
-	file, err := grant.Sign(&w.set, w.admin)
-	if err != nil {
-		w.t.Fatal(err)
+	if w.set.Number == 0 {
+		w.set.Number++
+		file, err := grant.Sign(&w.set, w.admin)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if _, err := w.k.InstallGrants(w.t.Context(), file, nil); err != nil {
+			w.t.Fatal(err)
+		}
+		return
 	}
-	if err := w.k.InstallGrants(w.t.Context(), file); err != nil {
-		w.t.Fatal(err)
+	e := w.announceGrants()
+	if res, err := w.k.InstallGrants(w.t.Context(), e.File, e.Evidence); err != nil || !res.InForce {
+		w.t.Fatalf("InstallGrants = %+v, %v", res, err)
 	}
 }
 

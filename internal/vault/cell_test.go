@@ -285,11 +285,11 @@ func (c *cell) startKeyholder() {
 		},
 	})
 	must(c.t, err)
-	must(c.t, c.kh.SetTrust(keyholder.Trust{Directory: c.cells, Policy: c.policy()}))
+	must(c.t, c.kh.SetTrust(keyholder.Trust{Directory: c.cells, File: c.cells.Encode(), Policy: c.policy(), Text: []byte(c.rules), ByHand: true}))
 	must(c.t, c.kh.Unseal(c.t.Context()))
 	file, err := grant.Sign(c.grants, c.admin)
 	must(c.t, err)
-	if err := c.kh.InstallGrants(c.t.Context(), file); err != nil {
+	if _, err := c.kh.InstallGrants(c.t.Context(), file, nil); err != nil {
 		c.t.Logf("grants: %v", err) // installed before
 	}
 	if c.line == nil {

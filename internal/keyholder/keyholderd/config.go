@@ -28,6 +28,7 @@ type Config struct {
 	ReleasePerHour uint32        `yaml:"release_per_hour"`                 // distinct people an hour whose keys go to requesters of cases; absent: 10000
 	OldCellKey     Duration      `yaml:"old_cell_key"`                     // how long an old cell key lives; absent: 168h
 	RotateAfter    Duration      `yaml:"rotate_after"`                     // an erasure makes the cell key rotate after this; absent: 168h; with old_cell_key at most 720h
+	WaitingTime    Duration      `yaml:"waiting_time"`                     // from when an announced grant set, policy or directory was witnessed until it takes effect; absent: 24h; at most 720h
 	CachedKeys     int           `yaml:"cached_keys"`                      // wrapped subject keys in memory, about 160 B each; absent: 500000
 	Ceilings       Ceilings      `yaml:"ceilings" required:"true"`
 }
@@ -70,6 +71,8 @@ func (c *Config) Validate() error {
 		return bad("undo_window", "out of range", "0s to 720h")
 	case c.OldCellKey.Duration+c.RotateAfter.Duration > keyholder.MaxOldCellKey:
 		return bad("old_cell_key", "old_cell_key and rotate_after together are at most 720h", "an erased person is out of every backup after that")
+	case c.WaitingTime.Duration > keyholder.MaxWaitingTime:
+		return bad("waiting_time", "out of range", "0s to 720h")
 	case c.DestroyPerHour == 0:
 		return bad("destroy_per_hour", "must be above 0", "")
 	case c.ReleasePerHour == 0:
@@ -84,7 +87,7 @@ func (c *Config) Validate() error {
 func LoadConfig(dir string) (*Config, error) {
 	c := &Config{
 		Freshness: Duration{keyholder.DefaultFreshness}, OldCellKey: Duration{keyholder.DefaultOldCellKey},
-		RotateAfter: Duration{keyholder.DefaultRotateAfter}, CachedKeys: keyholder.DefaultCachedKeys,
+		RotateAfter: Duration{keyholder.DefaultRotateAfter}, WaitingTime: Duration{keyholder.DefaultWaitingTime}, CachedKeys: keyholder.DefaultCachedKeys,
 		ReleasePerHour: keyholder.DefaultReleasePerHour,
 	}
 	path := filepath.Join(dir, "keyholder.yaml")
@@ -105,7 +108,7 @@ func (c *Config) limits() keyholder.Limits {
 	return keyholder.Limits{
 		Freshness: c.Freshness.Duration, UndoWindow: c.UndoWindow.Duration, DestroyPerHour: c.DestroyPerHour,
 		OldCellKey: c.OldCellKey.Duration, RotateAfter: c.RotateAfter.Duration, CachedKeys: c.CachedKeys, ReleasePerHour: c.ReleasePerHour,
-		MaxBudget: c.Ceilings.Budget, MaxValidity: c.Ceilings.Validity.Duration, AllowBearer: c.Ceilings.Bearer,
+		WaitingTime: c.WaitingTime.Duration, MaxBudget: c.Ceilings.Budget, MaxValidity: c.Ceilings.Validity.Duration, AllowBearer: c.Ceilings.Bearer,
 	}
 }
 

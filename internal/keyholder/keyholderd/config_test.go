@@ -17,7 +17,7 @@ func made(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "keyholder")
 	_, err := keyholderd.Init(t.Context(), dir, keyholderd.InitOptions{
-		Cell: "eu", Suite: "aes-256-gcm", Listen: "127.0.0.1:7440", UndoWindow: 24 * time.Hour, Passphrase: []byte("p"),
+		Cell: "eu", Suite: "aes-256-gcm", Listen: "127.0.0.1:7440", UndoWindow: 24 * time.Hour, WaitingTime: 24 * time.Hour, Passphrase: []byte("p"),
 	}, time.Now())
 	if err != nil {
 		t.Fatal(err)
@@ -31,7 +31,7 @@ func TestInitWritesAConfigurationThatLoads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Cell != "eu" || c.UndoWindow.Duration != 24*time.Hour || c.Freshness.Duration != 15*time.Minute || c.Ceilings.Budget == 0 {
+	if c.Cell != "eu" || c.UndoWindow.Duration != 24*time.Hour || c.WaitingTime.Duration != 24*time.Hour || c.Freshness.Duration != 15*time.Minute || c.Ceilings.Budget == 0 {
 		t.Errorf("config %+v", c)
 	}
 	if _, err := keyholderd.Init(t.Context(), dir, keyholderd.InitOptions{Cell: "eu", Suite: "aes-256-gcm", Listen: "127.0.0.1:1", Passphrase: []byte("p")}, time.Now()); bonded.CodeOf(err) != bonded.CodeConfig {
@@ -69,11 +69,12 @@ func TestConfigurationErrorsNamePlaceAndKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct{ old, replacement, field, text string }{
-		"unknown key":       {"freshness: 15m", "freshnes: 15m", ":14:", "freshness"},
+		"unknown key":       {"freshness: 15m", "freshnes: 15m", ":18:", "freshness"},
 		"missing setting":   {"undo_window: 24h0m0s\n", "", "", "undo_window"},
-		"freshness of days": {"freshness: 15m", "freshness: 48h", ":14:", "24h"},
+		"freshness of days": {"freshness: 15m", "freshness: 48h", ":18:", "24h"},
 		"old keys for ever": {"old_cell_key: 168h", "old_cell_key: 9000h", ":", "720h"},
-		"not a duration":    {"freshness: 15m", "freshness: soon", ":14:", "15m"},
+		"a wait of months":  {"waiting_time: 24h0m0s", "waiting_time: 2000h", ":", "720h"},
+		"not a duration":    {"freshness: 15m", "freshness: soon", ":18:", "15m"},
 	} {
 		text := strings.Replace(string(good), c.old, c.replacement, 1)
 		if text == string(good) {

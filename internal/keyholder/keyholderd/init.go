@@ -22,6 +22,11 @@ type InitOptions struct {
 	Suite      string // "aes-256-gcm" or "sm4-gcm"
 	Listen     string
 	UndoWindow time.Duration
+
+	// WaitingTime is how long an announced grant set, policy or directory
+	// waits until it takes effect.
+	WaitingTime time.Duration
+
 	Passphrase []byte // seals the driver key; unused if Shares is above 0
 	Shares     int    // number of unseal shares; 0 for a passphrase
 	Threshold  int    // how many of them unseal
@@ -50,6 +55,10 @@ grants: grants.json
 # An erasure must have been witnessed this long before its key is destroyed.
 undo_window: %[3]s
 destroy_per_hour: 1000
+
+# From when witnesses saw that the ledger announces a grant set, a policy or a
+# directory until it takes effect. What only takes away does not wait.
+waiting_time: %[4]s
 
 # Nothing unlocks without a cosigned checkpoint younger than this.
 freshness: 15m
@@ -107,7 +116,7 @@ func Init(ctx context.Context, dir string, o InitOptions, now time.Time) (*Publi
 	if err != nil {
 		return nil, fmt.Errorf("encode public keys: %w", err)
 	}
-	config := fmt.Sprintf(configTemplate, o.Cell, o.Listen, o.UndoWindow)
+	config := fmt.Sprintf(configTemplate, o.Cell, o.Listen, o.UndoWindow, o.WaitingTime)
 	for _, f := range []struct {
 		name string
 		data []byte

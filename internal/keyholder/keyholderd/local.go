@@ -97,7 +97,19 @@ func (d *daemon) handleLocal(ctx context.Context, peer remote.Peer, kind byte, p
 		case opBook:
 			return d.k.Handle(ctx, wire.MsgBook, payload)()
 		case opGrants:
-			return nil, d.k.InstallGrants(ctx, payload)
+			r := canon.NewReader(payload)
+			file, evidence := r.Bytes(wire.MaxControlFile), r.Bytes(verify.MaxEvidenceSize)
+			if r.Done() != nil {
+				return nil, bonded.Errorf(bonded.CodeInvalid, "malformed message")
+			}
+			if len(evidence) == 0 {
+				evidence = nil
+			}
+			res, err := d.k.InstallGrants(ctx, file, evidence)
+			if err != nil {
+				return nil, err
+			}
+			return res.Encode(), nil
 		case opRotate:
 			if err := d.k.Rotate(ctx); err != nil {
 				return nil, err
@@ -158,10 +170,17 @@ func (l *Local) Status(ctx context.Context) (*wire.Status, error) {
 	return wire.DecodeStatus(b)
 }
 
-// InstallGrants installs a signed grant set.
-func (l *Local) InstallGrants(ctx context.Context, file []byte) error {
-	_, err := l.conn.Call(ctx, opGrants, file)
-	return err
+// InstallGrants takes up a signed grant set, with the evidence that the ledger
+// announces it, if there is any.
+func (l *Local) InstallGrants(ctx context.Context, file, evidence []byte) (*wire.EvidenceResult, error) {
+	var w canon.Writer
+	w.Bytes(file)
+	w.Bytes(evidence)
+	b, err := l.conn.Call(ctx, opGrants, w.B)
+	if err != nil {
+		return nil, err
+	}
+	return wire.DecodeEvidenceResult(b)
 }
 
 // Rotate makes a new version of the cell key and begins to re-wrap.

@@ -25,10 +25,11 @@ const heapHeadroom = 64 << 20
 
 // ServeOptions are what a start may add to the configuration.
 type ServeOptions struct {
-	PassphraseFile string           // unseals at the start; overrides the configuration's
-	Reload         <-chan os.Signal // each value makes files be read again at once; may be nil
-	Log            *slog.Logger
-	Now            func() time.Time // nil means time.Now
+	AcceptDirectory bool             // the directory in the folder is accepted as it is, by hand
+	PassphraseFile  string           // unseals at the start; overrides the configuration's
+	Reload          <-chan os.Signal // each value makes files be read again at once; may be nil
+	Log             *slog.Logger
+	Now             func() time.Time // nil means time.Now
 }
 
 // A daemon is a running keyholder.
@@ -75,7 +76,7 @@ func Serve(ctx context.Context, dir string, o ServeOptions) error {
 		return err
 	}
 	defer d.k.Close()
-	if d.files, err = newWatched(d); err != nil {
+	if d.files, err = newWatched(d, o.AcceptDirectory); err != nil {
 		return err
 	}
 

@@ -91,6 +91,13 @@ func (s *Store) Commit(ctx context.Context, c *keyholder.Commit) error {
 				return fmt.Errorf("keep custodians: %w", err)
 			}
 		}
+		if c.Control != nil {
+			const q = `INSERT INTO control (id, value) VALUES (1, ?)
+				ON CONFLICT (id) DO UPDATE SET value = excluded.value`
+			if _, err := tx.Exec(q, c.Control); err != nil {
+				return fmt.Errorf("keep what is in force: %w", err)
+			}
+		}
 		if c.Anchor != nil {
 			return keep(tx, "anchor", encodeAnchor(c.Anchor))
 		}
@@ -245,6 +252,18 @@ func (s *Store) Custody(ctx context.Context) (b []byte, err error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read custodians: %w", err)
+	}
+	return b, nil
+}
+
+// Control implements [keyholder.Store].
+func (s *Store) Control(ctx context.Context) (b []byte, err error) {
+	err = s.db.Read().QueryRowContext(ctx, "SELECT value FROM control WHERE id = 1").Scan(&b)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read what is in force: %w", err)
 	}
 	return b, nil
 }
