@@ -33,6 +33,12 @@ func UndoWindow(d time.Duration) Option {
 	return func(p *deploy.Plan) { p.UndoWindow = d.String() }
 }
 
+// WaitingTime sets how long announced grants, policies and directories wait
+// until they take effect; 0 s if not given.
+func WaitingTime(d time.Duration) Option {
+	return func(p *deploy.Plan) { p.WaitingTime = d.String() }
+}
+
 // Schema sets the collections, as YAML.
 func Schema(text []byte) Option { return func(p *deploy.Plan) { p.Schema = text } }
 

@@ -58,6 +58,7 @@ type (
 	JobRequest          = apitype.JobRequest
 	Job                 = apitype.Job
 	StatusResult        = apitype.StatusResult
+	WaitingChange       = apitype.WaitingChange
 	KeyholderStatus     = apitype.KeyholderStatus
 
 	Directory = verify.Directory

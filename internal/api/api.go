@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -60,7 +61,7 @@ type API struct {
 	cases     Cases
 	cell      bonded.CellID
 	people    rates
-	directory []byte
+	directory atomic.Pointer[[]byte]
 	limits    Limits
 	log       *slog.Logger
 	mux       *http.ServeMux
@@ -75,7 +76,8 @@ func New(c Config) (*API, error) {
 	if c.Service == nil || len(c.Directory) == 0 {
 		return nil, bonded.Errorf(bonded.CodeConfig, "the face needs a service and a directory file")
 	}
-	a := &API{service: c.Service, cases: c.Cases, cell: c.Cell, directory: c.Directory, limits: c.Limits.withDefaults(), log: c.Logger, mux: http.NewServeMux()}
+	a := &API{service: c.Service, cases: c.Cases, cell: c.Cell, limits: c.Limits.withDefaults(), log: c.Logger, mux: http.NewServeMux()}
+	a.SetDirectory(c.Directory)
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}
@@ -138,6 +140,9 @@ func (a *API) noFrontDoor(w http.ResponseWriter, r *http.Request) {
 	e := &bonded.Error{Code: bonded.CodeUnsupported, Message: "this cell has no front door", Hint: "its operator sets frontdoor in vault.yaml"}
 	x.problem(e, apitype.InfoOf(e.Code).Status)
 }
+
+// SetDirectory sets the directory file that is served from now on.
+func (a *API) SetDirectory(file []byte) { a.directory.Store(&file) }
 
 // ServeHTTP implements [http.Handler].
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }

@@ -55,7 +55,7 @@ func (a *API) endpoints() map[string]*endpoint {
 		"sessionOpen": post(func(ctx context.Context, c *Call, q *apitype.SessionRequest) (*apitype.SessionResult, error) {
 			return s.SessionOpen(ctx, c, q.Open)
 		}),
-		"directory": {public: true, verbatim: func() ([]byte, []string) { return a.directory, applicationJSON }},
+		"directory": {public: true, verbatim: func() ([]byte, []string) { return *a.directory.Load(), applicationJSON }},
 		"openapi":   {public: true, verbatim: func() ([]byte, []string) { return openAPI, applicationJSON }},
 	}
 }

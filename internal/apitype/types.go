@@ -464,6 +464,18 @@ type StatusResult struct {
 	Keyholder     KeyholderStatus       `json:"keyholder"`
 	Policy        string                `json:"policy"` // digest, hexadecimal
 	Collections   []string              `json:"collections"`
+	GrantSet      uint64                `json:"grant_set"`         // number of the grant set in force at the vault
+	Waiting       []WaitingChange       `json:"waiting,omitempty"` // what is announced and not in force yet
+}
+
+// WaitingChange is a grant set, a policy or a version of the directory that
+// the ledger announces and that is not in force yet.
+type WaitingChange struct {
+	Party   string    `json:"party"`   // "vault" or "keyholder": each has a waiting time of its own
+	Subject string    `json:"subject"` // "grants", "policy" or "directory"
+	Number  uint64    `json:"number"`
+	Entry   int64     `json:"entry"` // of the ledger
+	From    time.Time `json:"from"`  // it takes effect from then on
 }
 
 // KeyholderStatus is what the keyholder says of itself.

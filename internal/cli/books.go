@@ -55,7 +55,23 @@ func (c *statusCommand) Run(ctx context.Context, s *streams) error {
 			}
 			row(w, st.Cell, ready, st.Subjects, st.Records, st.JournalRows, st.LedgerSize, witnessed, keyholder, st.Keyholder.Proven, st.Keyholder.Asserted, st.Keyholder.Resolved)
 		}
+		sayWaiting(w, all)
 	}))
+}
+
+// sayWaiting adds what is announced and not in force yet.
+func sayWaiting(w *tabwriter.Writer, all []*client.StatusResult) {
+	first := true
+	for _, st := range all {
+		for _, v := range st.Waiting {
+			if first {
+				row(w)
+				row(w, "CELL", "WAITS AT", "WHAT", "NUMBER", "LEDGER ENTRY", "IN FORCE FROM")
+				first = false
+			}
+			row(w, st.Cell, v.Party, v.Subject, v.Number, v.Entry, v.From.Format(time.RFC3339))
+		}
+	}
 }
 
 // cellFlags are callFlags for one cell.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"text/tabwriter"
 	"time"
 
 	"bonded"
@@ -16,56 +17,109 @@ import (
 )
 
 // grantWait is how long both parties get to take a new grant set up.
-const grantWait = 10 * time.Second
+const grantWait = 15 * time.Second
 
-// awaitGrants waits until vault and keyholder of each cell have taken up the
-// administrator's newest grant set, and says so when one does not.
-func awaitGrants(ctx context.Context, s *streams, l deploy.Layout, cells []bonded.CellID) error {
+// longWait is from which waiting time on a command does not wait itself.
+const longWait = time.Minute
+
+// inForce says when a cell's new grant set takes effect.
+type inForce struct {
+	Cell bonded.CellID `json:"cell"`
+	Set  uint64        `json:"grant_set"`
+	From *time.Time    `json:"from,omitempty"` // absent: now, or it cannot be seen
+}
+
+// awaitGrants waits until vault and keyholder of each cell have put the
+// administrator's newest grant set in force, or say when they will.
+func awaitGrants(ctx context.Context, s *streams, l deploy.Layout, cells []bonded.CellID) ([]inForce, error) {
 	f := callFlags{deploymentFlags: deploymentFlags{Dir: l.Dir}, As: deploy.PrincipalApp, Bearer: true, anyPurpose: true}
 	cs, err := f.connect()
 	if err != nil {
 		fmt.Fprintln(s.err, "bonded: whether both parties took the grants up cannot be seen without keys/app.json: look at their logs")
-		return nil //nolint:nilerr // the grants are written; only the look at them is not possible
+		return nil, nil //nolint:nilerr // the grants are written; only the look at them is not possible
 	}
+	var list []inForce
 	for _, id := range cells {
 		cl, err := cs.at(id)
 		if err != nil {
 			continue
 		}
-		if err := awaitCell(ctx, s, l, id, cl); err != nil {
-			return err
+		v, err := awaitCell(ctx, s, l, id, cl)
+		if err != nil {
+			return nil, err
+		}
+		if v != nil {
+			list = append(list, *v)
 		}
 	}
-	return nil
+	return list, nil
 }
 
-func awaitCell(ctx context.Context, s *streams, l deploy.Layout, id bonded.CellID, cl *client.Client) error {
+func awaitCell(ctx context.Context, s *streams, l deploy.Layout, id bonded.CellID, cl *client.Client) (*inForce, error) {
 	set, err := l.Grants(id)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var has uint64
+	var last *client.StatusResult
 	for deadline := time.Now().Add(grantWait); time.Now().Before(deadline); {
 		st, err := cl.Status(ctx)
 		if refused := new(net.OpError); errors.As(err, &refused) {
-			fmt.Fprintf(s.err, "bonded: cell %s is not running: its grants take effect when it starts\n", id)
-			return nil
+			fmt.Fprintf(s.err, "bonded: cell %s is not running: its grants are announced when it starts\n", id)
+			return nil, nil
 		}
 		if err == nil {
-			if has = st.Keyholder.GrantSet; has >= set.Number {
-				return nil
+			last = st
+			if from, known := takesEffect(st, set.Number); known && from.IsZero() {
+				return &inForce{Cell: id, Set: set.Number}, nil
+			} else if known && time.Until(from) > longWait {
+				return &inForce{id, set.Number, &from}, nil
 			}
 		}
 		select {
 		case <-time.After(200 * time.Millisecond):
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil, ctx.Err()
 		}
 	}
-	return &bonded.Error{
-		Code: bonded.CodeKeyholderRefused, Field: "cell " + string(id),
-		Message: fmt.Sprintf("the keyholder has not taken up grant set %d; it has %d", set.Number, has),
-		Hint:    "its log says why; most often a budget or validity above the ceilings in its keyholder.yaml: revoke this principal and make it again below them",
+	e := &bonded.Error{
+		Code: bonded.CodeKeyholderRefused, Field: "cell " + string(id), Message: fmt.Sprintf("grant set %d is not in force at both parties", set.Number),
+		Hint: "their logs say why; most often a budget or validity above the ceilings in keyholder.yaml: revoke this principal and make it again below them",
+	}
+	if last != nil {
+		e.Message = fmt.Sprintf("grant set %d is not in force at both parties: the vault has %d, the keyholder %d", set.Number, last.GrantSet, last.Keyholder.GrantSet)
+	}
+	return nil, e
+}
+
+// takesEffect returns from when on both parties have a set in force, the zero
+// time if they do; known is false if one of them does not say.
+func takesEffect(st *client.StatusResult, set uint64) (from time.Time, known bool) {
+	for party, has := range map[string]uint64{"vault": st.GrantSet, "keyholder": st.Keyholder.GrantSet} {
+		if has >= set {
+			continue
+		}
+		found := false
+		for _, w := range st.Waiting {
+			if w.Party == party && w.Subject == "grants" && w.Number >= set {
+				found = true
+				if w.From.After(from) {
+					from = w.From
+				}
+			}
+		}
+		if !found {
+			return time.Time{}, false
+		}
+	}
+	return from, true
+}
+
+// sayInForce adds to a table when grants take effect, if not at once.
+func sayInForce(w *tabwriter.Writer, list []inForce) {
+	for _, v := range list {
+		if v.From != nil {
+			row(w, "in force in "+string(v.Cell), "from "+v.From.Format(time.RFC3339))
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -72,12 +73,14 @@ func (c *keyCreate) Run(ctx context.Context, s *streams) error {
 	if err := cred.Save(path); err != nil {
 		return err
 	}
-	if err := awaitGrants(ctx, s, l, cells); err != nil {
+	from, err := awaitGrants(ctx, s, l, cells)
+	if err != nil {
 		return err
 	}
-	return s.print(map[string]string{"principal": c.Name, "file": path}, func(w *tabwriter.Writer) {
+	return s.print(map[string]any{"principal": c.Name, "file": path, "in_force": from}, func(w *tabwriter.Writer) {
 		row(w, "principal", c.Name)
 		row(w, "keys written to", path)
+		sayInForce(w, from)
 	})
 }
 
@@ -136,10 +139,18 @@ func (c *keyRevoke) Run(ctx context.Context, s *streams) error {
 	if err := os.Remove(l.Credential(c.Name)); err != nil && !os.IsNotExist(err) {
 		return fmt.Errorf("remove its key file: %w", err)
 	}
-	if err := awaitGrants(ctx, s, l, cells); err != nil {
+	from, err := awaitGrants(ctx, s, l, cells)
+	if err != nil {
 		return err
 	}
-	return s.print(map[string]string{"revoked": c.Name}, func(w *tabwriter.Writer) { row(w, "revoked", c.Name) })
+	return s.print(map[string]any{"revoked": c.Name, "in_force": from}, func(w *tabwriter.Writer) {
+		row(w, "revoked", c.Name)
+		for _, v := range from {
+			if v.From != nil {
+				row(w, "the rest of set "+strconv.FormatUint(v.Set, 10)+" in "+string(v.Cell), "in force from "+v.From.Format(time.RFC3339))
+			}
+		}
+	})
 }
 
 // deploymentFlags name a deployment's folder.

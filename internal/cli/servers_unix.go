@@ -184,6 +184,8 @@ func printDeployment(s *streams, d *deploy.Deployment) error {
 type serveCommand struct {
 	Dir   string `arg:"" help:"The vault's folder, with vault.yaml."`
 	Check bool   `help:"Read everything in the folder as a start would, and stop."`
+
+	AcceptDirectory bool `help:"Accept the directory in the folder as it is, in place of the one in force."`
 }
 
 // Run implements the command.
@@ -195,7 +197,7 @@ func (c *serveCommand) Run(ctx context.Context, s *streams) error {
 		fmt.Fprintf(s.err, "%s is ready to be served\n", c.Dir)
 		return nil
 	}
-	return node.RunVault(ctx, c.Dir, logger(s))
+	return node.RunVault(ctx, c.Dir, node.Options{AcceptDirectory: c.AcceptDirectory}, logger(s))
 }
 
 type witnessCommand struct {

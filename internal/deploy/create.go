@@ -166,7 +166,7 @@ func (l Layout) createKeyholder(ctx context.Context, p *Plan, c *CellPlan) (*key
 	}
 	cmd := exec.CommandContext(ctx, filepath.Join(p.Bin, "bonded-keyholder"), //nolint:gosec // our own program
 		"init", dir, "--cell", string(c.ID), "--suite", c.Suite, "--listen", c.Keyholder,
-		"--passphrase-file", pass, "--undo-window", p.UndoWindow)
+		"--passphrase-file", pass, "--undo-window", p.UndoWindow, "--waiting-time", p.WaitingTime)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, bonded.Wrap(bonded.CodeConfig, err, "bonded-keyholder init: "+strings.TrimSpace(string(out)))
 	}

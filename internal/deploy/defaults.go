@@ -52,7 +52,8 @@ policy: policy.cedar
 grants: grants.json
 anchor_every: %[5]s
 undo_window: %[6]s
+waiting_time: %[7]s
 require_proof: false
-`, c.ID, c.API, c.APITLS, c.Metrics, p.AnchorEvery, p.UndoWindow)
+`, c.ID, c.API, c.APITLS, c.Metrics, p.AnchorEvery, p.UndoWindow, p.WaitingTime)
 	return []byte(b.String())
 }

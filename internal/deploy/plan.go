@@ -19,6 +19,7 @@ type Plan struct {
 
 	AnchorEvery string // as in vault.yaml
 	UndoWindow  string // as in vault.yaml and keyholder.yaml
+	WaitingTime string // as in vault.yaml and keyholder.yaml
 	Schema      []byte // YAML of the collections; nil for [DefaultSchema]
 	Budget      uint32 // distinct subjects an hour of the application's grant
 }
@@ -42,7 +43,7 @@ func DevPlan(base int) (*Plan, error) {
 			{ID: "cn", Jurisdictions: []bonded.Jurisdiction{"CN"}, Suite: "sm4-gcm"},
 			{ID: "eu", Jurisdictions: []bonded.Jurisdiction{"EU"}, Suite: "aes-256-gcm"},
 		},
-		Default: "eu", AnchorEvery: "1s", UndoWindow: "24h", Budget: 100_000,
+		Default: "eu", AnchorEvery: "1s", UndoWindow: "24h", WaitingTime: "0s", Budget: 100_000,
 	}
 	return p, p.assign(base)
 }

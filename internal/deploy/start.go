@@ -3,7 +3,6 @@
 package deploy
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -115,11 +114,22 @@ func (d *Deployment) Ready(ctx context.Context, cell bonded.CellID) error {
 		if err != nil {
 			return err
 		}
-		if !bytes.Equal(served, d.Directory.Encode()) {
+		if !sameDeployment(served, d.Directory, c) {
 			return fmt.Errorf("%s is another deployment: stop it, or make this one with other ports", c.API)
 		}
 		return d.Readiness(ctx, cell)
 	})
+}
+
+// sameDeployment reports whether a served directory is of this deployment. Its
+// version may be another: a new one waits before it takes effect.
+func sameDeployment(served []byte, d *verify.Directory, c *verify.DirectoryCell) bool {
+	s, err := verify.ParseDirectory(served)
+	if err != nil || s.Admin != d.Admin {
+		return false
+	}
+	o, ok := s.Cell(c.ID)
+	return ok && o.LedgerKey == c.LedgerKey
 }
 
 // Readiness asks a cell once whether it would open something now. The error

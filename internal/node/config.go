@@ -29,6 +29,7 @@ type VaultConfig struct {
 	AnchorEvery  Duration      `yaml:"anchor_every"`                  // absent: 10s; at most 1m
 	Freshness    Duration      `yaml:"freshness"`                     // absent: 15m; nothing opens without a cosigned checkpoint younger than this
 	UndoWindow   Duration      `yaml:"undo_window" required:"true"`   // "24h"; "0s" destroys at once
+	WaitingTime  Duration      `yaml:"waiting_time"`                  // absent: 24h; from when an announced change was witnessed until it takes effect
 	RatePerMin   int           `yaml:"rate_per_minute"`               // calls of one principal; absent: 3000000
 	InFlight     int           `yaml:"in_flight"`                     // calls at once; absent: 1024
 	RequireProof bool          `yaml:"require_proof" required:"true"` // true: bearer keys are refused whatever the grant says
@@ -58,7 +59,7 @@ func (d *Duration) UnmarshalText(b []byte) error {
 func LoadVaultConfig(dir string) (*VaultConfig, error) {
 	c := &VaultConfig{
 		AnchorEvery: Duration{10 * time.Second}, Freshness: Duration{15 * time.Minute},
-		RatePerMin: 3_000_000, InFlight: 1024,
+		WaitingTime: Duration{24 * time.Hour}, RatePerMin: 3_000_000, InFlight: 1024,
 	}
 	if err := load(dir, "vault.yaml", c); err != nil {
 		return nil, err
@@ -110,6 +111,8 @@ func (c *VaultConfig) Validate() error {
 		return bad("freshness", "out of range", "10s to 24h")
 	case c.UndoWindow.Duration > 30*24*time.Hour:
 		return bad("undo_window", "out of range", "0s to 720h")
+	case c.WaitingTime.Duration > 30*24*time.Hour:
+		return bad("waiting_time", "out of range", "0s to 720h")
 	case c.RatePerMin < 1 || c.InFlight < 1:
 		return bad("rate_per_minute", "limits are above 0", "")
 	}

@@ -20,6 +20,7 @@ import (
 
 	"bonded"
 	"bonded/internal/api"
+	"bonded/internal/apitype"
 	"bonded/internal/grant"
 	"bonded/internal/headroom"
 	"bonded/internal/journal"
@@ -55,19 +56,36 @@ type vaultNode struct {
 	line       vault.Line
 	vault      *vault.Vault
 	policy     atomic.Pointer[policy.Cache]
+	gate       *gate
+	face       *api.API
 	law        *regulation.Table
 	lawChanges time.Time // when a rule of law changes its status next; zero if none is known
 	registry   *prometheus.Registry
+
+	check       bool          // the operator's own files are to be checked, whatever is in force
+	policyText  []byte        // in force
+	grantsFile  []byte        // in force
+	connections atomic.Uint64 // to the keyholder, made so far
+}
+
+// Options are what a start may add to the configuration.
+type Options struct {
+	// AcceptDirectory accepts the operator's directory as it is, by hand, in
+	// place of the one in force.
+	AcceptDirectory bool
 }
 
 // RunVault runs a vault with its ledger from its folder until ctx ends. It
 // returns nil when it was asked to end, and an error when it must not go on.
-func RunVault(ctx context.Context, dir string, log *slog.Logger) error {
+func RunVault(ctx context.Context, dir string, o Options, log *slog.Logger) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	n := &vaultNode{dir: dir, log: log, registry: prometheus.NewRegistry()}
 	// 1. What the folder says, all of it before anybody else is asked.
-	if err := n.configure(); err != nil {
+	if err := n.configure(o); err != nil {
+		return err
+	}
+	if err := n.adopt(); err != nil {
 		return err
 	}
 	if err := seal.SelfTest(); err != nil {
@@ -98,15 +116,20 @@ func RunVault(ctx context.Context, dir string, log *slog.Logger) error {
 // CheckVault reads everything in a vault's folder as a start would, and asks
 // nobody.
 func CheckVault(dir string, log *slog.Logger) error {
-	return (&vaultNode{dir: dir, log: log}).configure()
+	return (&vaultNode{dir: dir, log: log, check: true}).configure(Options{})
 }
 
-func (n *vaultNode) configure() error {
+func (n *vaultNode) configure(o Options) error {
 	var err error
 	if n.conf, err = LoadVaultConfig(n.dir); err != nil {
 		return err
 	}
-	if n.cells, err = openDirectory(resolve(n.dir, n.conf.Directory)); err != nil {
+	if o.AcceptDirectory {
+		if err := n.acceptDirectory(); err != nil {
+			return err
+		}
+	}
+	if n.cells, err = openDirectory(n.source(inForceDirectory, n.conf.Directory)); err != nil {
 		return err
 	}
 	d, _, _ := n.cells.get()
@@ -131,7 +154,7 @@ func (n *vaultNode) configure() error {
 
 // loadPolicy compiles the policy set in force at a time.
 func (n *vaultNode) loadPolicy(at time.Time) error {
-	path := resolve(n.dir, n.conf.Policy)
+	path := n.source(inForcePolicy, n.conf.Policy)
 	text, err := os.ReadFile(path) //nolint:gosec // the operator names the file
 	if err != nil {
 		return &bonded.Error{Code: bonded.CodeConfig, Field: path, Message: "the policy file cannot be read", Err: err}
@@ -140,6 +163,7 @@ func (n *vaultNode) loadPolicy(at time.Time) error {
 	if err != nil {
 		return err
 	}
+	n.policyText = text
 	n.lawChanges, _ = n.law.NextChange(at)
 	if c := n.policy.Load(); c == nil || c.Set().Digest() != set.Digest() {
 		n.policy.Store(policy.NewCache(set, policy.DefaultCacheSize))
@@ -148,17 +172,23 @@ func (n *vaultNode) loadPolicy(at time.Time) error {
 }
 
 func (n *vaultNode) grants() (*grant.Set, error) {
-	path := resolve(n.dir, n.conf.Grants)
+	path := n.source(inForceGrants, n.conf.Grants)
 	b, err := os.ReadFile(path) //nolint:gosec // the operator names the file
 	if err != nil {
 		return nil, &bonded.Error{Code: bonded.CodeConfig, Field: path, Message: "the grants cannot be read", Err: err}
 	}
+	n.grantsFile = b
+	return n.openGrants(path, b)
+}
+
+// openGrants reads a grant set of this cell.
+func (n *vaultNode) openGrants(path string, file []byte) (*grant.Set, error) {
 	d, _, _ := n.cells.get()
 	admin, err := verify.DecodePublicKey(d.Admin)
 	if err != nil {
 		return nil, err
 	}
-	set, err := grant.Open(b, admin)
+	set, err := grant.Open(file, admin)
 	if err != nil {
 		return nil, err
 	}
@@ -273,13 +303,22 @@ func (n *vaultNode) openVault(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	announcer, err := openAnnouncer(ctx, n, store)
+	if err != nil {
+		return err
+	}
 	d, raw, _ := n.cells.get()
 	n.vault, err = vault.Open(ctx, vault.Config{
 		Cell: n.conf.Cell, Suite: n.in.suite, Version: Version, Schema: n.in.schema, Store: store, Journal: n.journal,
 		Keys: n.line, KeyholderKey: n.in.keyholder, IndexMaster: n.in.index, Policy: n.policy.Load(), Routes: n.law,
 		Directory: d, DirectoryDigest: verify.DirectoryDigest(raw), Grants: n.in.grants, JobGrant: jobGrant(n.in.grants), Undo: n.conf.UndoWindow.Duration,
-		Freshness: n.conf.Freshness.Duration, RequireProof: n.conf.RequireProof, LedgerSize: n.ledgerSize, Logger: n.log,
+		Freshness: n.conf.Freshness.Duration, RequireProof: n.conf.RequireProof, LedgerSize: n.ledgerSize,
+		Waiting: func() []apitype.WaitingChange { return *announcer.waiting.Load() }, Logger: n.log,
 	})
+	if err != nil {
+		return err
+	}
+	n.gate, err = n.openGate(ctx, announcer)
 	return err
 }
 
@@ -311,6 +350,7 @@ func (n *vaultNode) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	n.face = face
 	mux := http.NewServeMux()
 	mux.Handle("/", face)
 	mux.Handle("/ledger/", http.StripPrefix("/ledger", n.ledger.Handler()))
@@ -345,6 +385,7 @@ func (n *vaultNode) reconnects(ctx context.Context) error {
 	for {
 		select {
 		case <-n.stream.Up():
+			n.connections.Add(1)
 			n.vault.Reconnected()
 		case <-ctx.Done():
 			return nil
@@ -357,54 +398,21 @@ func (n *vaultNode) reconnects(ctx context.Context) error {
 func (n *vaultNode) reloadLoop(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	seen := map[string]time.Time{}
-	changed := func(path string) bool {
-		fi, err := os.Stat(path)
-		if err != nil {
-			return false
-		}
-		old, known := seen[path]
-		seen[path] = fi.ModTime()
-		return known && !old.Equal(fi.ModTime())
-	}
 	for {
+		n.gate.tick(ctx)
+		if now := time.Now(); !n.lawChanges.IsZero() && !now.Before(n.lawChanges) {
+			err := n.loadPolicy(now)
+			if err == nil {
+				n.vault.SetPolicy(n.policy.Load())
+			}
+			n.gate.report(ctx, "policy under the law of today", err)
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return nil
 		}
-		if changed(resolve(n.dir, n.conf.Grants)) {
-			n.report(ctx, "grants", n.reloadGrants(ctx))
-		}
-		if changed(resolve(n.dir, n.conf.Directory)) {
-			_, _, err := n.cells.get()
-			n.report(ctx, "directory", err)
-		}
-		now := time.Now()
-		if changed(resolve(n.dir, n.conf.Policy)) || !n.lawChanges.IsZero() && !now.Before(n.lawChanges) {
-			err := n.loadPolicy(now)
-			if err == nil {
-				n.vault.SetPolicy(n.policy.Load())
-			}
-			n.report(ctx, "policy", err)
-		}
 	}
-}
-
-func (n *vaultNode) reloadGrants(ctx context.Context) error {
-	set, err := n.grants()
-	if err != nil {
-		return err
-	}
-	return n.vault.SetGrants(ctx, set)
-}
-
-func (n *vaultNode) report(ctx context.Context, what string, err error) {
-	if err != nil {
-		n.log.LogAttrs(ctx, slog.LevelError, "a changed file was not taken up; the one before stays in force", slog.String("file", what), slog.Any("error", err))
-		return
-	}
-	n.log.LogAttrs(ctx, slog.LevelInfo, "a changed file was taken up", slog.String("file", what))
 }
 
 // watchDisk stops the vault when the disk has failed so that reads may lie.

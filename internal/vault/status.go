@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"encoding/hex"
+	"slices"
 	"time"
 
 	"bonded"
@@ -59,6 +60,10 @@ func (v *Vault) Status(ctx context.Context, call *Call) (*apitype.StatusResult, 
 	if v.cfg.LedgerSize != nil {
 		out.LedgerSize = v.cfg.LedgerSize()
 	}
+	out.GrantSet = v.principals.Load().set.Number
+	if v.cfg.Waiting != nil {
+		out.Waiting = slices.Clone(v.cfg.Waiting())
+	}
 	if t := v.journal.Freshness(); !t.IsZero() {
 		out.Witnessed = &t
 	}
@@ -72,6 +77,11 @@ func (v *Vault) Status(ctx context.Context, call *Call) (*apitype.StatusResult, 
 		out.Keyholder = apitype.KeyholderStatus{
 			Reachable: true, Sealed: s.Sealed, Reason: s.Reason, Subjects: s.Subjects, KeyVersion: s.KeyVersion, Rewrapped: s.Rewrapped,
 			GrantSet: s.GrantSet, Asserted: s.Asserted, Resolved: s.Resolved, Proven: s.Proven,
+		}
+		for _, w := range s.Waiting {
+			out.Waiting = append(out.Waiting, apitype.WaitingChange{
+				Party: "keyholder", Subject: string(w.Subject), Number: w.Number, Entry: int64(w.Index), From: unix(int64(w.Until)), //nolint:gosec // of a ledger, of this century
+			})
 		}
 		if reason == nil {
 			reason = keyholderReady(s)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"bonded"
+	"bonded/internal/apitype"
 	"bonded/internal/grant"
 	"bonded/internal/journal"
 	"bonded/internal/policy"
@@ -44,13 +45,14 @@ type Config struct {
 	Directory       *verify.Directory
 	DirectoryDigest [32]byte // SHA-256 of the directory file, for anchors
 	Grants          *grant.Set
-	JobGrant        string           // id of the grant for background work; absent: no jobs, no erasure after a window
-	Undo            time.Duration    // how long an erasure can be taken back; 0 destroys at once
-	Freshness       time.Duration    // 0 means DefaultFreshness
-	RequireProof    bool             // true: bearer keys are refused whatever the grant says
-	LedgerSize      func() uint64    // for [Vault.Status]; nil: 0
-	Now             func() time.Time // nil means time.Now
-	Logger          *slog.Logger     // nil means slog.Default()
+	JobGrant        string                         // id of the grant for background work; absent: no jobs, no erasure after a window
+	Undo            time.Duration                  // how long an erasure can be taken back; 0 destroys at once
+	Freshness       time.Duration                  // 0 means DefaultFreshness
+	RequireProof    bool                           // true: bearer keys are refused whatever the grant says
+	LedgerSize      func() uint64                  // for [Vault.Status]; nil: 0
+	Waiting         func() []apitype.WaitingChange // what is announced and not in force yet, for [Vault.Status]; nil: nothing
+	Now             func() time.Time               // nil means time.Now
+	Logger          *slog.Logger                   // nil means slog.Default()
 }
 
 // A Vault answers the calls of the API. It is safe for concurrent use.
