@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
@@ -67,7 +68,7 @@ func newSetup(t testing.TB, initArgs ...string) *setup {
 	if initArgs == nil {
 		initArgs = []string{"--passphrase-file", s.pass}
 	}
-	code, out := s.cli(append([]string{"init", s.dir, "--cell", "eu", "--suite", "sm4-gcm", "--listen", "127.0.0.1:0", "--undo-window", "0s"}, initArgs...)...)
+	code, out := s.cli(append([]string{"init", s.dir, "--cell", "eu", "--suite", "sm4-gcm", "--listen", "127.0.0.1:0", "--undo-window", "0s", "--waiting-time", "0s"}, initArgs...)...)
 	if code != 0 {
 		t.Fatalf("init: %s", out)
 	}
@@ -215,13 +216,28 @@ func (s *setup) anchor(leaves [][32]byte, head *verify.Head) *wire.Anchor {
 	}
 	leaf := &verify.Leaf{Kind: verify.LeafAnchor, Cell: "eu", Root: verify.CommitFields(fields)}
 	a.Leaf, a.Fields = leaf.Encode(), verify.EncodeFields(fields)
+	a.Proof = s.publish(a.Leaf)
+	return a
+}
 
+// announce puts a control leaf into the ledger and returns the evidence.
+func (s *setup) announce(c verify.Control) []byte {
+	s.t.Helper()
+	fields := c.Fields()
+	leaf := (&verify.Leaf{Kind: verify.LeafControl, Cell: "eu", Root: verify.CommitFields(fields)}).Encode()
+	return (&verify.Evidence{Leaf: leaf, Fields: fields, Proof: string(s.publish(leaf))}).Encode()
+}
+
+// publish puts an entry into the ledger and returns its proof under a
+// checkpoint cosigned now.
+func (s *setup) publish(entry []byte) []byte {
+	s.t.Helper()
 	n := int64(len(s.entries))
-	hs, err := tlog.StoredHashes(n, a.Leaf, s)
+	hs, err := tlog.StoredHashes(n, entry, s)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.entries, s.hashes = append(s.entries, a.Leaf), append(s.hashes, hs...)
+	s.entries, s.hashes = append(s.entries, entry), append(s.hashes, hs...)
 	tree, err := tlog.TreeHash(n+1, s)
 	if err != nil {
 		s.t.Fatal(err)
@@ -238,9 +254,7 @@ func (s *setup) anchor(leaves [][32]byte, head *verify.Head) *wire.Anchor {
 	at := time.Now().Unix()
 	sig := ed25519.Sign(s.witness, verify.CosignatureMessage(text, at))
 	raw = append(raw, verify.CosignatureLine("w.example", s.witness.Public().(ed25519.PublicKey), at, sig)...)
-	proof := verify.TlogProof{Index: n, Hashes: path, Checkpoint: raw}
-	a.Proof = proof.Format()
-	return a
+	return (&verify.TlogProof{Index: n, Hashes: path, Checkpoint: raw}).Format()
 }
 
 // A process is a keyholder started by a test.
@@ -622,16 +636,89 @@ func TestPolicyIsTakenUpWithoutRestart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.write(filepath.Join(s.dir, "policy.cedar"), []byte("this is no policy"))
-	s.write(filepath.Join(s.dir, "policy.cedar"), []byte("@id(\"only-status\")\npermit (principal, action == Action::\"status\", resource);\n"))
+	s.passStartCheck(line, nil)
+	path := filepath.Join(s.dir, "policy.cedar")
+	unlock := func(seq uint64) bonded.Code {
+		t.Helper()
+		res, err := line.Unlock(t.Context(), &wire.Unlock{Node: 1, Entries: []wire.Entry{createEntry(seq)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.Entries[0].Code
+	}
+	text := []byte("@id(\"only-status\")\npermit (principal, action == Action::\"status\", resource);\n")
+
+	// 1. A text that is not announced is not taken up, also not at a restart;
+	// one that is no policy never.
+	s.write(path, text)
+	code, out := s.cli("serve", s.dir, "--passphrase-file", s.pass)
+	if code == 0 {
+		t.Errorf("a second process: %s", out)
+	}
+	p.kill()
+	p = s.serve("--passphrase-file", s.pass)
+	line, _ = s.dial(p)
+	s.passStartCheck(line, nil)
+	if h, err := line.Hello(t.Context(), &wire.Hello{Cell: "eu"}); err != nil || h.Policy != before.Policy {
+		t.Errorf("a policy that nobody announced is in force: %v", err)
+	}
+	if c := unlock(1); c != "" {
+		t.Errorf("under the old policy: %q", c)
+	}
+	bad := []byte("this is no policy")
+	s.write(path, bad)
+	s.write(path+".evidence", s.announce(verify.Control{Subject: verify.ControlPolicy, Number: 1, Digest: sha256.Sum256(bad)}))
+	await(t, func() bool { st, err := line.Status(t.Context()); return err == nil && len(st.Waiting) == 1 })
+
+	// 2. With evidence from the vault, or beside the file, it is.
+	s.write(path, text)
+	e := &wire.Evidence{Subject: verify.ControlPolicy, Number: 2, Evidence: s.announce(verify.Control{Subject: verify.ControlPolicy, Number: 2, Digest: sha256.Sum256(text)})}
+	if _, err := line.Evidence(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
 	await(t, func() bool {
 		h, err := line.Hello(t.Context(), &wire.Hello{Cell: "eu"})
 		return err == nil && h.Policy != before.Policy
 	})
-	s.passStartCheck(line, nil)
-	res, err := line.Unlock(t.Context(), &wire.Unlock{Node: 1, Entries: []wire.Entry{createEntry(1)}})
-	if err != nil || res.Entries[0].Code != bonded.CodeForbidden {
-		t.Errorf("Unlock = %v", err)
+	if c := unlock(2); c != bonded.CodeForbidden {
+		t.Errorf("under the new policy: %q", c)
+	}
+}
+
+func TestDirectoryIsAcceptedByHandOnly(t *testing.T) {
+	s := newSetup(t)
+	p := s.serve("--passphrase-file", s.pass)
+	line, _ := s.dial(p)
+	old := s.admin
+	s.set.Grants = nil
+	p.kill()
+	s.directory() // another administrator
+	if s.admin.Equal(old) {
+		t.Fatal("the same administrator")
+	}
+	p = s.serve("--passphrase-file", s.pass)
+	line, _ = s.dial(p)
+	if st, err := line.Status(t.Context()); err != nil || st.GrantSet != 1 {
+		t.Errorf("the directory in force is another: set %d, %v", st.GrantSet, err)
+	}
+	p.kill()
+	p = s.serve("--passphrase-file", s.pass, "--accept-directory")
+	line, _ = s.dial(p)
+	if st, err := line.Status(t.Context()); err != nil || st.GrantSet != 0 {
+		t.Errorf("the grants of the administrator before are in force: set %d, %v", st.GrantSet, err)
+	}
+	s.grants()
+	file := filepath.Join(s.dir, "grants.json")
+	if code, out := s.cli("grants", s.dir, "install", file); code == 0 || !strings.Contains(out, "no evidence") {
+		t.Errorf("grants without evidence: %d, %s", code, out)
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write(file+".evidence", s.announce(verify.Control{Subject: verify.ControlGrants, Number: 2, Digest: grant.Digest(b)}))
+	if code, out := s.cli("grants", s.dir, "install", file); code != 0 || !strings.Contains(out, "grant set 2 is in force") {
+		t.Errorf("grants with evidence: %d, %s", code, out)
 	}
 }
 
