@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -702,7 +703,13 @@ func TestDirectoryIsAcceptedByHandOnly(t *testing.T) {
 		t.Errorf("the directory in force is another: set %d, %v", st.GrantSet, err)
 	}
 	p.kill()
-	p = s.serve("--passphrase-file", s.pass, "--accept-directory")
+	p = s.serve("--accept-directory") // sealed: it is booked once that ends
+	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if code, out := s.cli("unseal", s.dir, "--passphrase-file", s.pass); code != 0 {
+		t.Fatalf("unseal: %s", out)
+	}
 	line, _ = s.dial(p)
 	if st, err := line.Status(t.Context()); err != nil || st.GrantSet != 0 {
 		t.Errorf("the grants of the administrator before are in force: set %d, %v", st.GrantSet, err)

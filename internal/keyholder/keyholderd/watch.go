@@ -27,11 +27,11 @@ const watchEvery = time.Second
 // be taken up: see spec/control.md. A file that cannot be taken up is logged
 // once, and what was in force stays.
 type watched struct {
-	d      *daemon
-	table  *regulation.Table
-	byHand bool // the directory as it is at the start is accepted
+	d     *daemon
+	table *regulation.Table
 
 	mu     sync.Mutex
+	byHand []byte // the directory that is accepted by hand, until it is booked
 	ca     []byte
 	used   [3][]byte // directory, its signature and policy in force
 	bad    [3][]byte // the same, when they could not be taken up
@@ -48,7 +48,12 @@ func newWatched(d *daemon, byHand bool) (*watched, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read regulation packs: %w", err)
 	}
-	w := &watched{d: d, failed: map[string]string{}, byHand: byHand}
+	w := &watched{d: d, failed: map[string]string{}}
+	if byHand {
+		if w.byHand, err = readNeeded(at(d.dir, d.conf.Directory), "the directory"); err != nil {
+			return nil, err
+		}
+	}
 	if w.table, err = regulation.NewTable(packs); err != nil {
 		return nil, fmt.Errorf("read regulation packs: %w", err)
 	}
@@ -74,10 +79,11 @@ func (w *watched) takeUp(ctx context.Context) error {
 	}
 	// 1. What is in force and booked stays until something else may follow it.
 	dir, sig, text := w.d.k.InForce()
-	if dir != nil && !bytes.Equal(dir, use[0]) && !w.byHand {
-		if !w.mayTakeUp(ctx, dirPath, verify.ControlDirectory, use[0]) {
-			use[0], use[1] = dir, sig
-		}
+	if bytes.Equal(dir, w.byHand) {
+		w.byHand = nil
+	}
+	if dir != nil && !bytes.Equal(dir, use[0]) && !bytes.Equal(use[0], w.byHand) && !w.mayTakeUp(ctx, dirPath, verify.ControlDirectory, use[0]) {
+		use[0], use[1] = dir, sig
 	}
 	if text != nil && !bytes.Equal(text, use[2]) && !w.mayTakeUp(ctx, policyPath, verify.ControlPolicy, use[2]) {
 		use[2] = text
@@ -113,11 +119,10 @@ func (w *watched) use(use [3][]byte, dirPath, policyPath string, now time.Time) 
 	if err != nil {
 		return err
 	}
-	t := keyholder.Trust{Directory: dir, File: use[0], Signature: use[1], Policy: set, Text: use[2], ByHand: w.byHand}
+	t := keyholder.Trust{Directory: dir, File: use[0], Signature: use[1], Policy: set, Text: use[2], ByHand: bytes.Equal(use[0], w.byHand)}
 	if err := w.d.k.SetTrust(t); err != nil {
 		return err
 	}
-	w.byHand = false                   // for this one alone
 	cell, _ := dir.Cell(w.d.conf.Cell) // SetTrust has checked it
 	w.ca = []byte(cell.VaultCA)
 	return nil
