@@ -97,13 +97,11 @@ func TestE2EGrantsAndPoliciesAreAnnounced(t *testing.T) {
 	})
 	booked(t, d, "policy 1 entry ")
 	wantEvidence(t, d, "policy.cedar", verify.ControlPolicy)
-	for _, path := range []string{keyholder, vault} {
-		must(t, os.WriteFile(path, old, 0o600))
-	}
-	poll(t, "the old policy to be in force again", func() error {
-		_, _, err := nameOf(t.Context(), app, p)
-		return err
-	})
+	back := filepath.Join(t.TempDir(), "policy.cedar")
+	must(t, os.WriteFile(back, old, 0o600))
+	bondedIn(t, d, nil, "policy", "install", back)
+	_, _, err = nameOf(t.Context(), app, p)
+	must(t, err)
 	booked(t, d, "policy 2 entry ")
 
 	// 3. A version of the directory.
@@ -190,6 +188,13 @@ func TestE2EGrantsWait(t *testing.T) {
 		}
 	}
 	waits("announced")
+	text := filepath.Join(t.TempDir(), "policy.cedar")
+	must(t, os.WriteFile(text, []byte("@id(\"nobody\")\nforbid (principal, action, resource);\n"), 0o600))
+	var effects []struct{ From *time.Time }
+	bondedIn(t, d, &effects, "policy", "install", text)
+	if len(effects) != 1 || effects[0].From == nil || effects[0].From.Before(began.Add(time.Hour-5*time.Second)) {
+		t.Errorf("policy install said %+v", effects)
+	}
 	if code, out := program(t, "bonded-keyholder", "status", d.Layout.Keyholder("eu")); code != 0 || !strings.Contains(out, "takes effect from "+e.InForce[0].From.Format(time.RFC3339)) {
 		t.Errorf("status of the keyholder (%d):\n%s", code, out)
 	}

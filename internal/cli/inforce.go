@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -112,6 +113,64 @@ func takesEffect(st *client.StatusResult, set uint64) (from time.Time, known boo
 		}
 	}
 	return from, true
+}
+
+// awaitPolicy waits until the policies with that digest are in force in each
+// cell, or known to wait for longer.
+func awaitPolicy(ctx context.Context, s *streams, l deploy.Layout, cells []bonded.CellID, digest [32]byte) ([]policyEffect, error) {
+	f := callFlags{deploymentFlags: deploymentFlags{Dir: l.Dir}, As: deploy.PrincipalApp, Bearer: true, anyPurpose: true}
+	cs, err := f.connect()
+	if err != nil {
+		fmt.Fprintln(s.err, "bonded: when the policies take effect cannot be seen without keys/app.json: look at bonded status")
+		return nil, nil //nolint:nilerr // they are in the folders; only the look at them is not possible
+	}
+	list := []policyEffect{}
+	for _, id := range cells {
+		cl, err := cs.at(id)
+		if err != nil {
+			continue
+		}
+		v, err := awaitPolicyIn(ctx, s, id, cl, hex.EncodeToString(digest[:]))
+		if err != nil {
+			return nil, err
+		}
+		if v != nil {
+			list = append(list, *v)
+		}
+	}
+	return list, nil
+}
+
+func awaitPolicyIn(ctx context.Context, s *streams, id bonded.CellID, cl *client.Client, digest string) (*policyEffect, error) {
+	for deadline := time.Now().Add(grantWait); time.Now().Before(deadline); {
+		st, err := cl.Status(ctx)
+		if refused := new(net.OpError); errors.As(err, &refused) {
+			fmt.Fprintf(s.err, "bonded: cell %s is not running: its policies are announced when it starts\n", id)
+			return nil, nil
+		}
+		if err == nil {
+			var from time.Time
+			for _, w := range st.Waiting {
+				if w.Subject == "policy" && w.From.After(from) {
+					from = w.From
+				}
+			}
+			switch {
+			case from.IsZero() && st.Policy == digest:
+				return &policyEffect{Cell: id}, nil
+			case time.Until(from) > longWait:
+				return &policyEffect{id, &from}, nil
+			}
+		}
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return nil, &bonded.Error{
+		Code: bonded.CodeKeyholderRefused, Field: "cell " + string(id), Message: "the policies are not in force at both parties", Hint: "bonded status shows what waits, and the parties' logs say why",
+	}
 }
 
 // sayInForce adds to a table when grants take effect, if not at once.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"text/tabwriter"
@@ -11,9 +12,69 @@ import (
 	"bonded/internal/regulation"
 )
 
-// policyCommands check policies without a server.
+// policyCommands check policies, and give them to the parties.
 type policyCommands struct {
-	Test policyTest `cmd:"" help:"Decide every case of a table and say which came out as wanted."`
+	Test    policyTest    `cmd:"" help:"Decide every case of a table and say which came out as wanted."`
+	Install policyInstall `cmd:"" help:"Put policies into the folders of vaults and keyholders, and say when they take effect."`
+}
+
+type policyInstall struct {
+	deploymentFlags
+	File string          `arg:"" help:"The operator's policies, Cedar."`
+	Cell []bonded.CellID `help:"Cells to install them in; all of them if not given."`
+}
+
+// policyEffect says when a cell's policies take effect.
+type policyEffect struct {
+	Cell bonded.CellID `json:"cell"`
+	From *time.Time    `json:"from,omitempty"` // absent: now, or it cannot be seen
+}
+
+// Run implements the command.
+func (c *policyInstall) Run(ctx context.Context, s *streams) error {
+	l, cells, err := c.open(c.Cell)
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(c.File)
+	if err != nil {
+		return unreadable(c.File, "the policy file", err)
+	}
+	set, err := compileOn(c.File, text, time.Now())
+	if err != nil {
+		return err
+	}
+	for _, id := range cells {
+		if err := l.InstallPolicy(id, text); err != nil {
+			return err
+		}
+	}
+	list, err := awaitPolicy(ctx, s, l, cells, set.Digest())
+	if err != nil {
+		return err
+	}
+	return s.print(list, func(w *tabwriter.Writer) {
+		row(w, "CELL", "IN FORCE")
+		for _, v := range list {
+			from := "now"
+			if v.From != nil {
+				from = "from " + v.From.Format(time.RFC3339)
+			}
+			row(w, v.Cell, from)
+		}
+	})
+}
+
+func compileOn(name string, text []byte, day time.Time) (*policy.Set, error) {
+	packs, err := regulation.Shipped()
+	if err != nil {
+		return nil, err
+	}
+	law, err := regulation.NewTable(packs)
+	if err != nil {
+		return nil, err
+	}
+	return policy.Compile(name, text, law.Forbids(day))
 }
 
 type policyTest struct {
@@ -40,15 +101,7 @@ func (c *policyTest) Run(s *streams) error {
 		}
 		name, text = c.Policy, b
 	}
-	packs, err := regulation.Shipped()
-	if err != nil {
-		return err
-	}
-	law, err := regulation.NewTable(packs)
-	if err != nil {
-		return err
-	}
-	set, err := policy.Compile(name, text, law.Forbids(day))
+	set, err := compileOn(name, text, day)
 	if err != nil {
 		return err
 	}

@@ -158,6 +158,22 @@ func (l Layout) install(set *grant.Set, admin ed25519.PrivateKey, now time.Time)
 	return nil
 }
 
+// InstallPolicy puts the operator's policies into the folders of a cell's
+// vault and keyholder. They take effect when the ledger has announced them and
+// the waiting times are over.
+func (l Layout) InstallPolicy(cell bonded.CellID, text []byte) error {
+	// The keyholder's first: it waits for the evidence that the vault makes.
+	for _, dir := range []string{l.Keyholder(cell), l.Vault(cell)} {
+		if _, err := os.Stat(dir); err != nil {
+			return &bonded.Error{Code: bonded.CodeConfig, Field: dir, Message: "this party is not in the deployment's folder", Hint: "give its operator the file", Err: err}
+		}
+		if err := writeFile(filepath.Join(dir, "policy.cedar"), text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (l Layout) adminKey() (ed25519.PrivateKey, error) {
 	b, err := readSecret(filepath.Join(l.Admin(), "admin.key"))
 	if err != nil {

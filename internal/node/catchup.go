@@ -3,6 +3,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"sort"
@@ -35,9 +36,13 @@ func (n *vaultNode) showEntry(ctx context.Context, index int64) error {
 	if err != nil {
 		return err
 	}
+	r, err := n.ledger.Prove(ctx, index)
+	if err != nil {
+		return err
+	}
 	leaf, err := verify.DecodeLeaf(entry)
 	if err == nil && leaf.Kind == verify.LeafAnchor && leaf.Cell == n.conf.Cell {
-		number, err := n.anchorAt(ctx, index)
+		number, err := n.anchorAt(ctx, index, entry)
 		if err != nil {
 			return err
 		}
@@ -45,11 +50,8 @@ func (n *vaultNode) showEntry(ctx context.Context, index int64) error {
 		if err != nil {
 			return err
 		}
+		a.Proof = r.Proof() // of this place: the journal may know the leaf at another
 		_, err = n.line.Anchor(ctx, a)
-		return err
-	}
-	r, err := n.ledger.Prove(ctx, index)
-	if err != nil {
 		return err
 	}
 	_, err = n.line.CatchUp(ctx, &wire.CatchUp{Entry: entry, Proof: r.Proof()})
@@ -57,8 +59,9 @@ func (n *vaultNode) showEntry(ctx context.Context, index int64) error {
 }
 
 // anchorAt returns the number of the anchor at a place of the ledger. Numbers
-// and places rise together.
-func (n *vaultNode) anchorAt(ctx context.Context, index int64) (uint64, error) {
+// and places rise together. A leaf appended again because an answer was lost
+// stands at several places, of which the journal knows one.
+func (n *vaultNode) anchorAt(ctx context.Context, index int64, leaf []byte) (uint64, error) {
 	last := n.journal.LastAnchor()
 	if last == nil {
 		return 0, bonded.Errorf(bonded.CodeRestored, "the journal knows no anchor")
@@ -74,9 +77,14 @@ func (n *vaultNode) anchorAt(ctx context.Context, index int64) (uint64, error) {
 	if failed != nil {
 		return 0, failed
 	}
-	as, err := n.journal.Anchors(ctx, found-1, 1)
-	if err == nil && (len(as) == 0 || as[0].LedgerIndex != uint64(index)) { //nolint:gosec // not negative
-		err = bonded.Errorf(bonded.CodeRestored, "the journal has no anchor for entry %d of the ledger", index)
+	as, err := n.journal.Anchors(ctx, max(found, 2)-2, 2) // it, and the one before
+	if err != nil {
+		return 0, err
 	}
-	return found, err
+	for i := range as {
+		if bytes.Equal(as[i].Leaf, leaf) {
+			return as[i].Number, nil
+		}
+	}
+	return 0, bonded.Errorf(bonded.CodeRestored, "the journal has no anchor for entry %d of the ledger", index)
 }
