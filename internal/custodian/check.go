@@ -1,0 +1,445 @@
+package custodian
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"time"
+
+	"bonded"
+	"bonded/internal/apitype"
+	"bonded/internal/frontdoor/rules"
+	"bonded/internal/quorum"
+	"bonded/internal/recipient"
+	"bonded/verify"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// DefaultMaxLife is the longest life of a release that a custodian signs for,
+// unless its configuration says otherwise.
+const DefaultMaxLife = 90 * 24 * time.Hour
+
+// A Checked is a case that this custodian has verified: all of it follows from
+// signatures, the ledger and the rules, and nothing from the front door's
+// word.
+type Checked struct {
+	Case      bonded.CaseID
+	State     string
+	Request   *verify.CaseRequest
+	Officer   *verify.Person
+	Agency    *verify.Agency
+	Decisions []*verify.CaseDecision
+	Tasks     []verify.DecidedTask
+	Scope     *verify.Scope // without items
+	Digest    [32]byte      // of the scope
+	Leaf      [32]byte      // of the entry that put it before the custodians
+	Witnessed time.Time     // of that entry
+	Index     int64         // of that entry
+	Items     int
+	People    int
+	Records   int
+	Fields    []string // names, in order of first use
+	Envelopes int
+	Rules     []string
+	Documents []verify.CaseDocument
+}
+
+// refuse is why a custodian does not sign.
+func refuse(rule, format string, args ...any) error {
+	return &bonded.Error{
+		Code: bonded.CodeForbidden, Message: fmt.Sprintf(format, args...), Rules: []string{"custodian." + rule},
+		Hint: "do not approve; tell the other custodians and the guardian",
+	}
+}
+
+// Check fetches a case and verifies it. An error with code forbidden says what
+// does not hold: nothing of the case is to be signed then.
+func (f *Folder) Check(ctx context.Context, door Door, id bonded.CaseID) (*Checked, error) {
+	if _, err := f.Refresh(ctx, door); err != nil {
+		return nil, err
+	}
+	d, err := door.Dossier(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	c, err := f.checkDossier(id, d)
+	if err != nil {
+		return nil, notHeld(err)
+	}
+	if err := f.checkItems(ctx, door, c, d); err != nil {
+		return nil, notHeld(err)
+	}
+	return c, nil
+}
+
+// notHeld turns a failure of a check into a refusal.
+func notHeld(err error) error {
+	if v := verify.FailureOf(err); v != nil {
+		return &bonded.Error{
+			Code: bonded.CodeForbidden, Message: "the case does not hold: " + v.Message, Rules: []string{"custodian.verify." + v.Code},
+			Hint: "do not approve; tell the other custodians and the guardian", Err: err,
+		}
+	}
+	return err
+}
+
+func (f *Folder) checkDossier(id bonded.CaseID, d *apitype.CaseDossier) (*Checked, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	chain, err := f.proven()
+	if err != nil {
+		return nil, err
+	}
+	if d.Case.Case != id || d.Request == nil || d.Agency == nil || d.Officer == nil || d.Opening == nil {
+		return nil, refuse("dossier", "the dossier is of another case, or incomplete")
+	}
+	// 1. Everybody in the register, each entry witnessed.
+	reg, err := f.register(chain, d)
+	if err != nil {
+		return nil, err
+	}
+	// 2. Who asks, for what.
+	req, officer, agency, err := reg.CheckRequest(d.Request, f.conf.Cell)
+	if err != nil {
+		return nil, err
+	}
+	c := &Checked{Case: id, State: d.Case.State, Request: req, Officer: officer, Agency: agency, Documents: req.Authorisation.Documents, Items: d.Items}
+	if err := f.conflict(c); err != nil {
+		return nil, err
+	}
+	// 3. Who decided, and what is left of the tasks.
+	if err := c.decided(reg, d); err != nil {
+		return nil, err
+	}
+	// 4. By which rule.
+	if err := c.allowed(); err != nil {
+		return nil, err
+	}
+	// 5. The scope that stands in the ledger.
+	return c, f.scope(c, d)
+}
+
+// register verifies the entries of the register that the dossier shows.
+func (f *Folder) register(chain *verify.CustodyChain, d *apitype.CaseDossier) (*verify.RegisterProof, error) {
+	reg, err := verify.NewRegisterProof(f.all, chain)
+	if err != nil {
+		return nil, err
+	}
+	byID := map[string]*verify.PackageRegistry{}
+	add := func(kind string, s *verify.Statement, id string) {
+		if s != nil && byID[id] == nil {
+			byID[id] = &verify.PackageRegistry{Kind: kind, Statement: s}
+		}
+	}
+	if a, err := verify.ParseAgency(d.Agency); err == nil {
+		add(verify.RegistryAgency, d.Agency, a.ID)
+	}
+	for _, s := range append([]*verify.Statement{d.Officer}, d.People...) {
+		if p, err := verify.ParsePerson(s); err == nil {
+			add(verify.RegistryPerson, s, p.ID)
+		}
+	}
+	for i := range d.Registry {
+		p := &d.Registry[i]
+		g := byID[p.ID]
+		if g == nil || p.Opening == nil {
+			return nil, refuse("register", "a proof of the register is of nobody in the dossier")
+		}
+		g.Entry = verify.PackageEntry{Opening: p.Opening, Proof: []byte(p.Proof)}
+		if err := reg.Add(g); err != nil {
+			return nil, err
+		}
+	}
+	return reg, nil
+}
+
+// conflict refuses a custodian that is of the requester's own chain.
+func (f *Folder) conflict(c *Checked) error {
+	if c.Officer.Organisation == f.conf.Organisation || c.Agency.Name == f.conf.Organisation || c.Officer.ID == f.conf.ID {
+		return refuse("conflict", "this custodian belongs to the agency that asks")
+	}
+	return nil
+}
+
+// decided verifies every decision and holds them against the separation of
+// roles.
+func (c *Checked) decided(reg *verify.RegisterProof, d *apitype.CaseDossier) error {
+	roles := map[string]string{}
+	for _, s := range d.Decisions {
+		dec, err := c.decision(reg, s)
+		if err != nil {
+			return err
+		}
+		if was, ok := roles[dec.Person]; ok && was != dec.Role {
+			return refuse("separation", "one person has two roles in this case")
+		}
+		roles[dec.Person] = dec.Role
+		c.Decisions = append(c.Decisions, dec)
+	}
+	var err error
+	if c.Tasks, err = verify.DecideTasks(c.Request, c.Decisions); err != nil {
+		return err
+	}
+	if c.emergency() {
+		return c.calledBack()
+	}
+	return c.twoPeople(verify.TasksDigest(d.Request.Digest(verify.LabelRequest), c.Tasks))
+}
+
+// decision verifies one decision.
+func (c *Checked) decision(reg *verify.RegisterProof, s *verify.Statement) (*verify.CaseDecision, error) {
+	dec, err := verify.ParseCaseDecision(s)
+	if err != nil {
+		return nil, err
+	}
+	p := reg.People[dec.Person]
+	if p == nil {
+		return nil, refuse("decision", "a decision is by somebody who does not stand in the register")
+	}
+	key, err := verify.DecodePublicKey(p.Key)
+	if err != nil || !s.SignedBy(verify.LabelDecision, p.ID, key) {
+		return nil, refuse("decision", "a decision is not signed by the person it names")
+	}
+	if dec.Case != c.Case || p.Role != dec.Role || p.Suspended {
+		return nil, refuse("decision", "a decision is about another case, or by somebody without that role")
+	}
+	return dec, nil
+}
+
+// twoPeople asks for two approvals of the tasks as they stand, neither by
+// whoever drafted the narrowing.
+func (c *Checked) twoPeople(tasks [32]byte) error {
+	drafters, approvers := map[string]bool{}, map[string]bool{}
+	for _, d := range c.Decisions {
+		switch d.Action {
+		case verify.ActionNarrow:
+			drafters[d.Person] = true
+		case "approve":
+			approvers[d.Person] = d.Digest == hex.EncodeToString(tasks[:])
+		}
+	}
+	n := 0
+	for person, yes := range approvers {
+		if yes && !drafters[person] {
+			n++
+		}
+	}
+	if n < 2 {
+		return refuse("two-people", "fewer than two people who did not draft the narrowing have approved these tasks")
+	}
+	return nil
+}
+
+// emergency reports whether the case is to open before the paper is there.
+func (c *Checked) emergency() bool {
+	return slices.ContainsFunc(c.Decisions, func(d *verify.CaseDecision) bool { return d.Action == "emergency" })
+}
+
+// calledBack asks for the record of a call to a number that stands in the
+// register, not in the request.
+func (c *Checked) calledBack() error {
+	if c.Request.Authorisation.Priority != string(rules.PriorityEmergency) {
+		return refuse("emergency", "the request is no emergency")
+	}
+	for _, d := range c.Decisions {
+		if d.Action == "forward" && d.Detail != "" && (d.Detail == c.Officer.Phone || d.Detail == c.Agency.Switchboard) {
+			return nil
+		}
+	}
+	return refuse("call-back", "nobody called the agency back at a number from the register")
+}
+
+// allowed asks the rules that this custodian's own program was built with.
+func (c *Checked) allowed() error {
+	r, err := rules.Shipped()
+	if err != nil {
+		return err
+	}
+	process, emergency := c.Request.Authorisation.ProcessType, c.emergency()
+	for i := range c.Tasks {
+		t := &c.Tasks[i]
+		if t.Refused != "" {
+			continue
+		}
+		class := rules.DataClass(t.DataClass)
+		if !r.Opens(process, class) || emergency && !r.OpensInEmergency(process, class) {
+			return refuse("process", "process %s does not open data of class %s this way", process, t.DataClass)
+		}
+		if rule := r.Name() + ".process." + process + ".opens." + t.DataClass; !slices.Contains(c.Rules, rule) {
+			c.Rules = append(c.Rules, rule)
+		}
+	}
+	if len(c.Rules) == 0 {
+		return refuse("tasks", "every task is refused")
+	}
+	return nil
+}
+
+// scope verifies the head of the scope and its entry in the ledger. The
+// caller holds mu.
+func (f *Folder) scope(c *Checked, d *apitype.CaseDossier) error {
+	entry := verify.PackageEntry{Opening: d.Opening, Proof: []byte(d.Proof)}
+	in, err := entry.Check(f.cell)
+	if err != nil {
+		return err
+	}
+	e := in.Entry
+	if e.Type != verify.EntryCase || e.Event != verify.EventQuorum || e.Case != c.Case.ID {
+		return refuse("entry", "entry %d of the ledger does not put this case before the custodians", in.Index)
+	}
+	if c.Scope, err = verify.DecodeScopeHead(d.ScopeHead); err != nil {
+		return refuse("scope", "the scope is not in the format")
+	}
+	c.Digest, c.Leaf, c.Index, c.Witnessed = e.Scope, [32]byte(in.Hash), in.Index, in.Checkpoint.WitnessTime()
+	set := f.last().set
+	if _, err := recipient.Parse(c.Request.Recipient); err != nil {
+		return refuse("recipient", "the recipient key of the request cannot be used: %v", bonded.CodeOf(err))
+	}
+	s := c.Scope
+	life := f.maxLife()
+	switch {
+	case s.Cell != f.conf.Cell || s.Case != c.Case.ID || s.Kind != c.Request.Kind || s.Request != d.Request.Digest(verify.LabelRequest):
+		return refuse("scope", "the scope is of another case or request")
+	case s.Recipient != verify.RecipientDigest(c.Request.Recipient):
+		return refuse("recipient", "the scope is for another recipient key than the request's")
+	case s.KeySet != set.Digest() || s.Epoch != set.Epoch():
+		return refuse("key-set", "the scope is for other custodians than those in force")
+	case time.Unix(int64(s.Expires), 0).After(c.Witnessed.Add(life)): //nolint:gosec // far below 2^63
+		return refuse("life", "the release would live for longer than %s", life)
+	case c.Witnessed.After(c.Request.Authorisation.ValidTo) || f.now().After(c.Request.Authorisation.ValidTo):
+		return refuse("expired", "the instrument was valid to %s", c.Request.Authorisation.ValidTo.Format(time.RFC3339))
+	}
+	return nil
+}
+
+func (f *Folder) maxLife() time.Duration {
+	if d, err := time.ParseDuration(f.conf.MaxLife); err == nil && d > 0 {
+		return d
+	}
+	return DefaultMaxLife
+}
+
+// checkItems reads the items page by page: each must be of a task as it was
+// decided, with its own envelope, and all together must make the digest that
+// stands in the ledger.
+func (f *Folder) checkItems(ctx context.Context, door Door, c *Checked, d *apitype.CaseDossier) error {
+	set := f.KeySet()
+	hashes := make([]tlog.Hash, 0, min(c.Items, verify.MaxScopeItems))
+	people := make([]map[bonded.ID]struct{}, len(c.Tasks))
+	all := map[bonded.ID]struct{}{}
+	err := f.pages(ctx, door, c.Case, func(i int, raw, envelope []byte) error {
+		it, err := verify.DecodeScopeItem(raw)
+		if err != nil {
+			return refuse("scope", "item %d of the scope is not in the format", i)
+		}
+		hashes = append(hashes, verify.ScopeItemHash(raw))
+		if err := c.item(i, it); err != nil {
+			return err
+		}
+		t := int(it.Task)
+		if people[t] == nil {
+			people[t] = map[bonded.ID]struct{}{}
+		}
+		people[t][it.Subject], all[it.Subject] = struct{}{}, struct{}{}
+		if len(people[t]) > max(1, c.Tasks[t].MaxSubjects) {
+			return refuse("too-many", "task %d names more people than it may", t)
+		}
+		c.Records++
+		return c.envelope(f.conf.Cell, set, i, it, envelope)
+	})
+	if err != nil {
+		return err
+	}
+	if len(hashes) != c.Items || verify.ScopeDigest(d.ScopeHead, hashes) != c.Digest {
+		return refuse("scope", "the items shown are not those of the scope in the ledger")
+	}
+	c.People = len(all)
+	return nil
+}
+
+// item holds one item against its task.
+func (c *Checked) item(i int, it *verify.ScopeItem) error {
+	if int(it.Task) >= len(c.Tasks) || c.Tasks[it.Task].Refused != "" || c.Tasks[it.Task].Collection != it.Collection {
+		return refuse("scope", "item %d is of no task that was approved", i)
+	}
+	t := &c.Tasks[it.Task]
+	match := 0
+	for j := range it.Fields {
+		fd := &it.Fields[j]
+		if !slices.Contains(c.Fields, fd.Name) {
+			c.Fields = append(c.Fields, fd.Name)
+		}
+		if slices.Contains(t.FieldsWanted, fd.Name) {
+			continue
+		}
+		if !fd.Match || !slices.ContainsFunc(t.Targets, func(g verify.CaseTarget) bool { return g.Format == fd.Name }) {
+			return refuse("scope", "item %d has field %s, which nobody approved", i, fd.Name)
+		}
+		match++
+	}
+	if match > 1 {
+		return refuse("scope", "item %d opens more than the one field that identified the target", i)
+	}
+	return nil
+}
+
+// envelope checks that the envelope is the record's own, under the release
+// key, and the one that the scope names.
+func (c *Checked) envelope(cell bonded.CellID, set *quorum.KeySet, i int, it *verify.ScopeItem, b []byte) error {
+	if it.Envelope == ([32]byte{}) {
+		if len(b) != 0 {
+			return refuse("envelope", "item %d has an envelope that the scope does not name", i)
+		}
+		return nil
+	}
+	if sha256.Sum256(b) != it.Envelope {
+		return refuse("envelope", "the envelope of item %d is not the one of the scope", i)
+	}
+	e, err := quorum.ParseEnvelope(b)
+	if err == nil {
+		err = e.Check(verify.EnvelopeLabel(cell, it.Collection, it.Record, set.ReleaseKey()))
+	}
+	if err != nil {
+		return refuse("envelope", "the envelope of item %d was made for something else, or is altered", i)
+	}
+	c.Envelopes++
+	return nil
+}
+
+// pages calls each with every item of a scope and its envelope, in order.
+func (f *Folder) pages(ctx context.Context, door Door, id bonded.CaseID, each func(i int, item, envelope []byte) error) error {
+	for from := 0; ; {
+		p, err := door.Scope(ctx, id, from)
+		if err != nil {
+			return err
+		}
+		if p.From != from || len(p.Envelopes) != 0 && len(p.Envelopes) != len(p.Items) || from+len(p.Items) > verify.MaxScopeItems {
+			return refuse("scope", "the scope is not shown in order")
+		}
+		for i := range p.Items {
+			var envelope []byte
+			if len(p.Envelopes) > 0 {
+				envelope = p.Envelopes[i]
+			}
+			if err := each(from+i, p.Items[i], envelope); err != nil {
+				return err
+			}
+		}
+		if p.Next == 0 {
+			return nil
+		}
+		if p.Next != from+len(p.Items) || len(p.Items) == 0 {
+			return refuse("scope", "the scope is not shown in order")
+		}
+		from = p.Next
+	}
+}
+
+func publicOf(seed []byte) ed25519.PublicKey {
+	k, _ := ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey) //nolint:errcheck // an Ed25519 key
+	return k
+}
