@@ -19,7 +19,7 @@ func (st *step) guard(g rules.Guard, a *act) error {
 		return bonded.Errorf(bonded.CodeInternal, "the rules name a guard that this version does not test: %s", g)
 	}
 	if why := test(st, a); why != nil {
-		if why.Rules == nil {
+		if len(why.Rules) == 0 || why.Rules[0] == "" {
 			why.Rules = []string{"guard." + string(g)}
 		}
 		return why

@@ -140,15 +140,19 @@ func scanWork(s scanner) (w Work, err error) {
 // AddWork adds work; what is there already under the same case, kind and key
 // stays.
 func (q Q) AddWork(w *Work) error {
-	body := w.Body
-	if body == nil {
-		body = []byte{}
-	}
 	_, err := q.exec(`
 		INSERT INTO front_work (case_id, kind, key, due, body)
 		VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT (case_id, kind, key) DO NOTHING`, w.Case[:], w.Kind, w.Key, w.Due, body)
+		ON CONFLICT (case_id, kind, key) DO NOTHING`, w.Case[:], w.Kind, w.Key, w.Due, present(w.Body))
 	return err
+}
+
+// present is b, empty and not NULL if there is nothing.
+func present(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
 }
 
 // ClaimWork takes the work that is due longest, for its worker alone until a
@@ -174,13 +178,13 @@ func (q Q) DeferWork(w *Work, due int64) error {
 	_, err := q.exec(`
 		UPDATE front_work
 		SET due = ?, claimed = 0, body = ?
-		WHERE case_id = ? AND kind = ? AND key = ?`, due, w.Body, w.Case[:], w.Kind, w.Key)
+		WHERE case_id = ? AND kind = ? AND key = ?`, due, present(w.Body), w.Case[:], w.Kind, w.Key)
 	return err
 }
 
 // KeepWork writes what claimed work needs.
 func (q Q) KeepWork(w *Work) error {
-	_, err := q.exec(`UPDATE front_work SET body = ? WHERE case_id = ? AND kind = ? AND key = ?`, w.Body, w.Case[:], w.Kind, w.Key)
+	_, err := q.exec(`UPDATE front_work SET body = ? WHERE case_id = ? AND kind = ? AND key = ?`, present(w.Body), w.Case[:], w.Kind, w.Key)
 	return err
 }
 
