@@ -29,6 +29,10 @@ type ReconcileOptions struct {
 
 	// Progress is called with the journal rows done so far. Nil means none.
 	Progress func(rows uint64)
+
+	// Release is called with each release of keys that has its entry, in no
+	// order. Nil means none.
+	Release func(*BookRow)
 }
 
 // A Tally counts key releases and the items in them.
@@ -334,6 +338,9 @@ func (x *reconciler) tally(b *BookRow, orphan bool) {
 		x.rep.Orphans++
 	default:
 		x.rep.Matched++
+	}
+	if x.opts.Release != nil {
+		x.opts.Release(b)
 	}
 	var items uint64
 	for i := range b.Items {
