@@ -231,7 +231,7 @@ func (x *ReportCheck) sums(t *ReportTable, def *reportTable) error {
 		if len(eq) == 0 || slices.ContainsFunc(eq, func(t term) bool { return t.cell.least || t.cell.none }) {
 			continue
 		}
-		for _, can := range narrow([]equation{eq}) {
+		for _, can := range canBe([]equation{eq}) {
 			if can.values() < 1 {
 				return Fail(FailReport, "table %s, row %d does not add up", t.ID, i+1)
 			}

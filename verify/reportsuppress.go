@@ -203,9 +203,9 @@ type stretch struct{ lo, hi int64 }
 
 func (s stretch) values() int64 { return s.hi - s.lo + 1 }
 
-// narrow returns what each cell can be, given all equations. On a forest it is
+// canBe returns what each cell can be, given all equations. On a forest it is
 // exact: every value that it leaves occurs in some solution.
-func narrow(eqs []equation) map[*shown]stretch {
+func canBe(eqs []equation) map[*shown]stretch {
 	can := map[*shown]stretch{}
 	for _, eq := range eqs {
 		for _, t := range eq {
@@ -256,7 +256,7 @@ func (eq equation) implies(cell *shown, can map[*shown]stretch) stretch {
 // taken.
 func protect(eqs []equation, k int64) {
 	for {
-		can := narrow(eqs)
+		can := canBe(eqs)
 		cell, eq := weakest(eqs, can, k)
 		if cell == nil {
 			return
