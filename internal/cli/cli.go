@@ -32,23 +32,26 @@ type commands struct {
 
 	serverCommands
 
-	Status     statusCommand     `cmd:"" help:"Show how the cells stand."`
-	Route      routeCommand      `cmd:"" help:"Say which cell a person belongs to, and by which rule."`
-	Put        putCommand        `cmd:"" help:"Create a person or write a record."`
-	Get        getCommand        `cmd:"" help:"Open fields of a record."`
-	Find       findCommand       `cmd:"" help:"Look records up by equality; prints ids, never values."`
-	List       listCommand       `cmd:"" help:"Page through the ids of a collection."`
-	History    historyCommand    `cmd:"" help:"Show who opened a person's data."`
-	Export     exportCommand     `cmd:"" help:"Write a person's own copy."`
-	Erase      eraseCommand      `cmd:"" help:"Erase a person, or take an erasure back."`
-	Import     importCommand     `cmd:"" help:"Bring people from a CSV file into their cells."`
-	Key        keyCommands       `cmd:"" help:"Make, list and revoke keys of principals."`
-	Policy     policyCommands    `cmd:"" help:"Check policies."`
-	Receipt    receiptCommand    `cmd:"" help:"Fetch the receipt of an entry."`
-	Journal    journalCommands   `cmd:"" help:"Read the journal."`
-	Job        jobCommands       `cmd:"" help:"Start and watch background work."`
-	Request    requestCommands   `cmd:"" help:"Ask for a case as an officer of an authority, and open what is released."`
-	Completion completionCommand `cmd:"" help:"Print a completion script for your shell."`
+	Status     statusCommand      `cmd:"" help:"Show how the cells stand."`
+	Route      routeCommand       `cmd:"" help:"Say which cell a person belongs to, and by which rule."`
+	Put        putCommand         `cmd:"" help:"Create a person or write a record."`
+	Get        getCommand         `cmd:"" help:"Open fields of a record."`
+	Find       findCommand        `cmd:"" help:"Look records up by equality; prints ids, never values."`
+	List       listCommand        `cmd:"" help:"Page through the ids of a collection."`
+	History    historyCommand     `cmd:"" help:"Show who opened a person's data."`
+	Export     exportCommand      `cmd:"" help:"Write a person's own copy."`
+	Erase      eraseCommand       `cmd:"" help:"Erase a person, or take an erasure back."`
+	Import     importCommand      `cmd:"" help:"Bring people from a CSV file into their cells."`
+	Key        keyCommands        `cmd:"" help:"Make, list and revoke keys of principals."`
+	Policy     policyCommands     `cmd:"" help:"Check policies."`
+	Receipt    receiptCommand     `cmd:"" help:"Fetch the receipt of an entry."`
+	Journal    journalCommands    `cmd:"" help:"Read the journal."`
+	Job        jobCommands        `cmd:"" help:"Start and watch background work."`
+	Request    requestCommands    `cmd:"" help:"Ask for a case as an officer of an authority, and open what is released."`
+	Case       caseCommands       `cmd:"" help:"List, show and decide cases at the front door."`
+	Register   registerCommands   `cmd:"" help:"Keep the register of agencies and people."`
+	Custodians custodiansCommands `cmd:"" help:"Order ceremonies of the custodians, and verify who they are."`
+	Completion completionCommand  `cmd:"" help:"Print a completion script for your shell."`
 }
 
 // Run runs one command line (without the program's name) and returns its exit

@@ -12,6 +12,7 @@ import (
 
 	"bonded"
 	"bonded/internal/deploy"
+	"bonded/internal/terminal"
 )
 
 func isTerminal(w io.Writer) bool {
@@ -39,7 +40,7 @@ func (s *streams) print(v any, table func(w *tabwriter.Writer)) error {
 func row(w io.Writer, cells ...any) {
 	text := make([]string, len(cells))
 	for i, c := range cells {
-		text[i] = strings.Map(printable, fmt.Sprint(c))
+		text[i] = terminal.Clean(fmt.Sprint(c))
 	}
 	fmt.Fprintln(w, strings.Join(text, "\t"))
 }
@@ -56,12 +57,4 @@ func join[T ~string](list []T) string {
 		text[i] = string(v)
 	}
 	return strings.Join(text, ", ")
-}
-
-// printable keeps values from moving the cursor or the table.
-func printable(r rune) rune {
-	if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
-		return '\ufffd'
-	}
-	return r
 }
