@@ -31,6 +31,11 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
+			released, err := filepath.Abs("../../spec/vectors/package")
+			if err != nil {
+				return err
+			}
+			e.Setenv("PACKAGE", released)
 			return os.CopyFS(e.WorkDir, os.DirFS(filepath.FromSlash(vectorCell)))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -21,7 +22,9 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script", UpdateScripts: os.Getenv("UPDATE") != "",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("BONDED_DIR", "")
-			return nil
+			vectors, err := filepath.Abs("../../spec/vectors")
+			e.Setenv("VECTORS", vectors)
+			return err
 		},
 	})
 }
