@@ -2,6 +2,7 @@ package verify
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"bonded"
 	"bonded/internal/canon"
@@ -242,12 +243,7 @@ type OpenedCase struct {
 
 // Shut reports whether the field of that name stays closed.
 func (o *OpenedCase) Shut(name string) bool {
-	for _, c := range o.Closed {
-		if c == name {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(o.Closed, name)
 }
 
 // Check reports whether the opening is of the leaf it shows. It does not say

@@ -44,7 +44,7 @@ const (
 
 // Limits of a release package, in bytes of one section or in sections of one
 // kind. Items and receipts come and go one by one: a reader never holds more
-// than the largest section, and 64 bytes for each item.
+// than the largest section, and about 100 bytes for each item.
 const (
 	MaxPackageManifest    = 16 << 10
 	MaxPackageRegistry    = 64 // entries

@@ -145,22 +145,12 @@ func (e *PackageEntry) Check(cell *DirectoryCell) (*WitnessedEntry, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := e.Opening.Check()
-	if err != nil {
-		return nil, err
-	}
-	if o.Leaf.Cell != cell.ID {
-		return nil, Fail(FailCell, "entry %d is of another cell", o.Index)
-	}
-	in, err := CheckInclusion(e.Opening.Leaf, e.Proof, vkey, policy)
+	o, in, err := e.Opening.CheckWitnessed(cell.ID, e.Proof, vkey, policy)
 	if err != nil {
 		return nil, err
 	}
 	if len(in.Extra) != 0 {
 		return nil, Fail(FailMalformed, "the proof of entry %d carries data that nothing vouches for", in.Index)
-	}
-	if in.Index != o.Index {
-		return nil, Fail(FailEntry, "the proof is of entry %d and the opening of entry %d", in.Index, o.Index)
 	}
 	return &WitnessedEntry{o, in.Checkpoint}, nil
 }

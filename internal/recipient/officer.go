@@ -91,7 +91,7 @@ func (o *Officer) Encode(passphrase []byte) ([]byte, error) {
 	} else if f.Sealed, err = seal.SealWithPassphrase(passphrase, FormatOfficerKey, secret); err != nil {
 		return nil, err
 	}
-	b, err := json.MarshalIndent(f, "", "  ")
+	b, err := json.MarshalIndent(f, "", "  ") //nolint:gosec // G117: an unsealed key file is what was asked for, and goes to its owner alone
 	return append(b, '\n'), err
 }
 

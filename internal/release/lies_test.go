@@ -105,7 +105,7 @@ func TestLiesAreRefused(t *testing.T) {
 				h.Opening.Opening.Fields[0], h.Opening.Opening.Fields[1] = h.Opening.Opening.Fields[1], h.Opening.Opening.Fields[0]
 			}
 		}, verify.FailLeaf},
-		{"entry at another place", func(l *lies) { l.head = func(h *release.Head) { h.Opening.Opening.Index-- } }, verify.FailEntry},
+		{"entry at another place", func(l *lies) { l.head = func(h *release.Head) { h.Opening.Opening.Index-- } }, verify.FailInclusion},
 		{"proof of another entry", func(l *lies) { l.head = func(h *release.Head) { h.Opening.Proof = h.Quorum.Proof } }, verify.FailInclusion},
 		{"no proof", func(l *lies) { l.head = func(h *release.Head) { h.Opening.Proof = nil } }, verify.FailMalformed},
 		{"the register after the quorum", func(l *lies) {
