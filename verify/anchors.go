@@ -26,6 +26,8 @@ type leafChain struct {
 	prev [leafKindEnd]tlog.Hash
 	n    [leafKindEnd]int64
 	seen []anchorSeen
+	slot slotChain // of case leaves
+	last uint64    // time of the newest anchor, seconds
 }
 
 // anchorSeen is an anchor leaf found in the ledger.
@@ -42,6 +44,13 @@ func (c *leafChain) add(index int64, data []byte) *Failure {
 		return Fail(FailLeaf, "entry %d of the ledger is not a leaf", index)
 	}
 	hash := tlog.RecordHash(data)
+	if l.Kind == LeafCase && l.Cell == c.cell {
+		_, equal, f := c.slot.add(index, l, hash)
+		if !equal {
+			c.n[LeafCase]++
+		}
+		return f
+	}
 	prev := c.prev[l.Kind]
 	if l.Cell == c.cell && c.n[l.Kind] > 0 && hash == prev { // appended again because an answer was lost: it counts once
 		switch l.Kind {
@@ -50,13 +59,14 @@ func (c *leafChain) add(index int64, data []byte) *Failure {
 			return nil
 		case LeafControl:
 			return nil
-		case LeafDirectory, LeafCase:
+		case LeafDirectory, LeafCase: // case leaves are above
 		}
 	}
 	c.prev[l.Kind] = hash
 	c.n[l.Kind]++
 	if l.Kind == LeafAnchor {
 		c.seen = append(c.seen, anchorSeen{index, hash})
+		c.last = l.Time
 	}
 	switch {
 	case l.Cell != c.cell:
@@ -77,6 +87,7 @@ type CellLedgerReport struct {
 	Anchors     int64
 	Directories int64
 	Controls    int64 // announcements of grant sets, policies and versions of the directory
+	Cases       CaseSlots
 
 	anchors []anchorSeen
 }
@@ -102,6 +113,7 @@ func CheckCellLedger(fetch func(path string) ([]byte, error), cell *DirectoryCel
 	lr, err := CheckLog(fetch, vkey, policy, opts)
 	rep.LogReport = *lr
 	rep.Anchors, rep.Directories, rep.Controls, rep.anchors = chain.n[LeafAnchor], chain.n[LeafDirectory], chain.n[LeafControl], chain.seen
+	rep.Cases = chain.slot.out
 	switch {
 	case err != nil && (first == nil || VerdictOf(err) == DoesNotHold):
 		return rep, err

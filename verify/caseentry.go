@@ -185,7 +185,7 @@ func plainText(b []byte) bool {
 type CaseOpening struct {
 	Format string         `json:"format"` // "bonded/opening/1"
 	Index  int64          `json:"index"`  // of the leaf in the ledger
-	Leaf   []byte         `json:"leaf"`   // its 128 bytes
+	Leaf   b64bytes       `json:"leaf"`   // its 128 bytes
 	Fields []OpeningField `json:"fields"` // in the order of [CaseFields]
 }
 

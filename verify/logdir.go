@@ -104,8 +104,9 @@ type logWalk struct {
 }
 
 func (w *logWalk) entries() error {
-	for index := int64(0); w.tree.size < w.cp.Size; index++ {
-		width := int(min(w.cp.Size-w.tree.size, TileWidth))
+	for w.tree.size < w.cp.Size {
+		index, done := w.tree.size/TileWidth, w.tree.size%TileWidth // done is 0 unless a walk goes on
+		width := int(min(w.cp.Size-index*TileWidth, TileWidth))
 		path, data, err := w.fetchTile(BundlePath(index, width), BundlePath(index, 0))
 		if err != nil {
 			return Unknown(FailMissing, err, "%s cannot be read", path)
@@ -115,7 +116,7 @@ func (w *logWalk) entries() error {
 			return Fail(FailTile, "%s is not a bundle of %d entries", path, width)
 		}
 		w.report.Bundles++
-		for _, e := range bundle[:width] {
+		for _, e := range bundle[done:width] {
 			if err := w.entry(e); err != nil {
 				return err
 			}

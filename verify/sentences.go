@@ -20,8 +20,9 @@ func (rep *CellLedgerReport) Sentences() []string {
 	if t := cp.WitnessTime(); !t.IsZero() {
 		lines = append(lines, fmt.Sprintf("A quorum of them says that it was the newest at %s or later.", t.Format("2006-01-02T15:04:05Z")))
 	}
-	return append(lines, fmt.Sprintf("It has %s, %s of the directory and %s of what is to take effect.",
+	lines = append(lines, fmt.Sprintf("It has %s, %s of the directory and %s of what is to take effect.",
 		count64(rep.Anchors, "anchor"), count64(rep.Directories, "version"), count64(rep.Controls, "announcement")))
+	return append(lines, rep.Cases.Sentences()...)
 }
 
 // Sentences says in plain English what both books together have shown, one

@@ -298,7 +298,8 @@ func ledgerJSON(r *verify.CellLedgerReport) any {
 	}
 	return map[string]any{
 		"origin": r.Checkpoint.Origin, "entries": r.Entries, "bundles": r.Bundles, "tiles": r.Tiles,
-		"anchors": r.Anchors, "directories": r.Directories, "announcements": r.Controls, "size": r.Checkpoint.Size,
+		"anchors": r.Anchors, "directories": r.Directories, "announcements": r.Controls, "case_entries": r.Cases.Leaves,
+		"case_slots": r.Cases.Slots, "case_slots_missed": r.Cases.Missed, "size": r.Checkpoint.Size,
 		"root": fmt.Sprintf("%x", r.Checkpoint.Root[:]), "cosignatures": len(r.Checkpoint.Cosignatures),
 		"witness_time": timeJSON(r.Checkpoint.WitnessTime()),
 	}
