@@ -88,8 +88,9 @@ func (b *Book) insert(tx *sqldb.Tx, e *verify.CaseEntry, fields []verify.LeafFie
 }
 
 // Hold keeps the entries of a case closed while witness time is before until,
-// whole seconds: at their dates they are extended. The zero time ends that. When a hold has ended, entries that were
-// extended under it open at once, the others at their dates.
+// whole seconds: at their dates they are extended. The zero time ends that.
+// When a hold has ended, entries that were extended under it open at once, the
+// others at their dates.
 func (b *Book) Hold(tx *sqldb.Tx, kase bonded.ID, until time.Time) error {
 	var err error
 	if until.IsZero() {

@@ -17,6 +17,7 @@ import (
 )
 
 func TestEntriesOfACaseBecomeAChainOfWitnessedLeaves(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	var ids []int64
 	for _, e := range []string{"submitted", "take", "forward", "approve", "quorum", "opening"} {
@@ -58,6 +59,7 @@ func TestEntriesOfACaseBecomeAChainOfWitnessedLeaves(t *testing.T) {
 }
 
 func TestEverySlotHasTheSameNumberOfLeavesInAChain(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	for i := range 7 {
 		d.add(event(byte(i), "submitted"))
@@ -82,6 +84,7 @@ func TestEverySlotHasTheSameNumberOfLeavesInAChain(t *testing.T) {
 }
 
 func TestAwaitReturnsWithTheReceipt(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	entry := d.add(event(1, "submitted"))
 	got := make(chan error, 1)
@@ -102,6 +105,7 @@ func TestAwaitReturnsWithTheReceipt(t *testing.T) {
 }
 
 func TestAddRefusesWhatIsNoEntry(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	long := string(bytes.Repeat([]byte("x"), verify.MaxCaseText+1))
 	for name, e := range map[string]*verify.CaseEntry{
@@ -128,6 +132,7 @@ func TestAddRefusesWhatIsNoEntry(t *testing.T) {
 }
 
 func TestEntryOfAnUndoneCommitIsNotQueued(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	undone := errors.New("undone")
 	err := d.db.Update(t.Context(), func(_ context.Context, tx *sqldb.Tx) error {
@@ -147,6 +152,7 @@ func TestEntryOfAnUndoneCommitIsNotQueued(t *testing.T) {
 }
 
 func TestConfigThatWouldShowInTheLedgerIsFixed(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	for name, change := range map[string]func(*casebook.Config){
 		"slot":     func(c *casebook.Config) { c.Slot = 2 * slot },

@@ -32,74 +32,84 @@ func mustClosed(open ...string) string {
 	return s
 }
 
-// Leaves handled in one commit.
-const datePage = 128
+// What one commit handles at most.
+const (
+	datePage   = 128 // leaves
+	cohortPage = 64  // dates
+)
 
 // dates does everything that depends on dates, by witness time.
 func (b *Book) dates(ctx context.Context) error {
 	t := b.witnessTime()
-	if t == 0 {
-		return nil
-	}
-
-	// 1. Decide which leaves will be extended, a while before their date.
-	for {
-		more := false
+	for more := t > 0; more; {
+		opened := 0
 		err := b.db.Update(ctx, func(_ context.Context, tx *sqldb.Tx) (err error) {
-			more, err = b.planCohort(tx, t+b.lead)
+			more, opened, err = b.datesPage(tx, t)
 			return err
 		})
 		if err != nil {
 			return err
+		}
+		if opened > 0 {
+			b.wake()
+		}
+	}
+	return nil
+}
+
+// datesPage does a part of what is due at t, and reports whether there is
+// more.
+func (b *Book) datesPage(tx *sqldb.Tx, t int64) (more bool, opened int, err error) {
+	// 1. Decide which leaves will be extended, a while before their date.
+	for range cohortPage {
+		if more, err = b.planCohort(tx, t); err != nil {
+			return false, 0, err
 		}
 		if !more {
 			break
 		}
 	}
+	if more {
+		return true, 0, nil
+	}
 
 	// 2. Queue the extensions whose time has come, and those of holds that
 	// came late.
-	err := b.db.Update(ctx, func(_ context.Context, tx *sqldb.Tx) error { return b.queueExtensions(tx, t) })
-	if err != nil {
-		return err
+	if err := b.queueExtensions(tx, t); err != nil {
+		return false, 0, err
 	}
 
 	// 3. Open or extend what is due, dates in order and leaves of one date in
-	// none; then what a hold kept closed beyond its date and keeps no longer.
-	var due []int64
-	err = b.db.Update(ctx, func(_ context.Context, tx *sqldb.Tx) (err error) {
-		due, err = dueLeaves(tx, t)
-		return err
-	})
+	// none.
+	before, err := openings(tx)
 	if err != nil {
-		return err
+		return false, 0, err
 	}
-	opened := 0
-	for len(due) > 0 {
-		page := due[:min(len(due), datePage)]
-		due = due[len(page):]
-		err := b.db.Update(ctx, func(_ context.Context, tx *sqldb.Tx) error {
-			for _, id := range page {
-				if err := b.settle(tx, id, t); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return err
+	due, err := dueLeaves(tx, t)
+	if err != nil {
+		return false, 0, err
+	}
+	for _, id := range due[:min(len(due), datePage)] {
+		if err := b.settle(tx, id, t); err != nil {
+			return false, 0, err
 		}
-		opened += len(page)
 	}
-	err = b.db.Update(ctx, func(_ context.Context, tx *sqldb.Tx) error {
-		n, err := b.endHolds(tx, t)
-		opened += n
-		return err
-	})
-	if opened > 0 {
-		b.wake()
+	if len(due) > datePage {
+		return true, datePage, nil
 	}
-	return err
+
+	// 4. What a hold kept closed beyond its date and keeps no longer.
+	if err := b.endHolds(tx, t); err != nil {
+		return false, 0, err
+	}
+	after, err := openings(tx)
+	return false, int(after - before), err
+}
+
+// openings returns how many openings the feed has.
+func openings(tx *sqldb.Tx) (n int64, err error) {
+	err = tx.QueryRow("SELECT COALESCE(MAX(number), 0) FROM casebook_openings").Scan(&n)
+	return n, err
 }
 
 // A candidate is a closed leaf whose next date is being planned.
@@ -111,16 +121,18 @@ type candidate struct {
 	public bool // known to be an extension: it opens at its date
 }
 
-// planCohort decides for the leaves of the earliest date up to limit that is
-// not planned yet which of them are extended, and reports whether there was
-// one.
+// planCohort decides for the leaves of the earliest date that is near enough
+// at t and not planned yet which of them are extended, and reports whether
+// there was one.
 //
 // Coins are thrown for all of them alike, so that the number of extensions is
 // what it would be without any secret. Leaves that are held take the places; if
-// they are more, later dates make do with fewer.
-func (b *Book) planCohort(tx *sqldb.Tx, limit int64) (bool, error) {
+// they are more, later dates make do with fewer. Of a date that went by while
+// the vault stood still only what is held is extended: all of it would come too
+// late.
+func (b *Book) planCohort(tx *sqldb.Tx, t int64) (bool, error) {
 	var due sql.NullInt64
-	err := tx.QueryRow("SELECT MIN(due) FROM casebook_leaves WHERE opened = 0 AND planned = 0 AND due <= ?", limit).Scan(&due)
+	err := tx.QueryRow("SELECT MIN(due) FROM casebook_leaves WHERE opened = 0 AND planned = 0 AND due <= ?", t+b.lead).Scan(&due)
 	if err != nil || !due.Valid {
 		return false, err
 	}
@@ -130,7 +142,7 @@ func (b *Book) planCohort(tx *sqldb.Tx, limit int64) (bool, error) {
 	}
 	var chosen []candidate
 	for _, again := range []bool{false, true} {
-		some, err := b.choose(tx, cohort, again)
+		some, err := b.choose(tx, cohort, again, due.Int64 <= t)
 		if err != nil {
 			return false, err
 		}
@@ -168,8 +180,8 @@ func candidates(tx *sqldb.Tx, due int64) ([]candidate, error) {
 }
 
 // choose picks the leaves to extend among those that were extended before, or
-// among the others.
-func (b *Book) choose(tx *sqldb.Tx, cohort []candidate, again bool) ([]candidate, error) {
+// among the others; of a date that is past, those that are held.
+func (b *Book) choose(tx *sqldb.Tx, cohort []candidate, again, past bool) ([]candidate, error) {
 	share, name := b.cfg.ExtendCovers, "debt_first"
 	if again {
 		share, name = b.cfg.ExtendAgain, "debt_again"
@@ -189,6 +201,9 @@ func (b *Book) choose(tx *sqldb.Tx, cohort []candidate, again bool) ([]candidate
 		case c.cover:
 			covers = append(covers, c)
 		}
+	}
+	if past {
+		return held, nil
 	}
 	debt, err := loadValue(tx, name, 0)
 	if err != nil {
@@ -268,8 +283,12 @@ func (b *Book) extend(tx *sqldb.Tx, leaf, t int64) error {
 	return err
 }
 
+// dueLeaves returns leaves that are due at t and not waiting for an extension
+// to get into the ledger.
 func dueLeaves(tx *sqldb.Tx, t int64) ([]int64, error) {
-	rows, err := tx.Query("SELECT id, due FROM casebook_leaves WHERE opened = 0 AND due <= ? AND ledger_index IS NOT NULL ORDER BY due", t)
+	rows, err := tx.Query("SELECT l.id, l.due FROM casebook_leaves l WHERE l.opened = 0 AND l.due <= ? AND l.ledger_index IS NOT NULL AND "+
+		"(l.extension IS NULL OR EXISTS (SELECT 1 FROM casebook_entries x JOIN casebook_leaves xl ON xl.id = x.leaf WHERE x.id = l.extension AND xl.ledger_index IS NOT NULL)) "+
+		"ORDER BY l.due LIMIT ?", t, datePage+1)
 	if err != nil {
 		return nil, err
 	}
@@ -337,18 +356,18 @@ func (b *Book) settle(tx *sqldb.Tx, id, t int64) error {
 }
 
 // endHolds opens the leaves that a hold has kept closed beyond their date, if
-// it keeps them no longer, and returns how many.
-func (b *Book) endHolds(tx *sqldb.Tx, t int64) (int, error) {
+// it keeps them no longer.
+func (b *Book) endHolds(tx *sqldb.Tx, t int64) error {
 	ids, err := queryInts(tx, "SELECT l.id FROM casebook_leaves l JOIN casebook_entries e ON e.leaf = l.id WHERE l.held = 1 AND l.opened = 0 AND l.extended > 0 "+
 		"AND NOT EXISTS (SELECT 1 FROM casebook_holds h WHERE h.case_id = e.case_id AND h.until > ?)", t)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	shuffle(ids)
 	for _, id := range ids {
 		if err := b.publish(tx, id, onlyPerson); err != nil {
-			return 0, err
+			return err
 		}
 	}
-	return len(ids), nil
+	return nil
 }
