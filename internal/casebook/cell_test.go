@@ -307,7 +307,14 @@ func (d *desk) feedJSON() []json.RawMessage {
 		if len(page) == 0 {
 			return all
 		}
-		all, from = append(all, page...), next
+		for _, o := range page {
+			b, err := json.Marshal(o)
+			if err != nil {
+				d.t.Fatal(err)
+			}
+			all = append(all, b)
+		}
+		from = next
 	}
 }
 

@@ -5,7 +5,6 @@ package casebook
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -35,9 +34,8 @@ func (b *Book) publish(tx *sqldb.Tx, leaf int64, closed string) error {
 }
 
 // Feed returns up to limit openings from number from on, which counts from 1,
-// in the JSON of [verify.CaseOpening], and the number to ask from next. Anyone
-// may read them.
-func (b *Book) Feed(ctx context.Context, from uint64, limit int) (openings []json.RawMessage, next uint64, err error) {
+// and the number to ask from next. Anyone may read them.
+func (b *Book) Feed(ctx context.Context, from uint64, limit int) (openings []*verify.CaseOpening, next uint64, err error) {
 	from = max(from, 1)
 	rows, err := b.db.Read().QueryContext(ctx,
 		"SELECT o.number, o.closed, l.leaf, l.ledger_index, l.seed, e.fields, e.commitment FROM casebook_openings o JOIN casebook_leaves l ON l.id = o.leaf "+
@@ -58,11 +56,7 @@ func (b *Book) Feed(ctx context.Context, from uint64, limit int) (openings []jso
 		if err != nil {
 			return nil, 0, fmt.Errorf("opening %d: %w", number, err)
 		}
-		text, err := json.Marshal(f.opening(s.index, s.leaf, false, strings.Fields(closed)))
-		if err != nil {
-			return nil, 0, fmt.Errorf("opening %d: %w", number, err)
-		}
-		openings, from = append(openings, text), number+1
+		openings, from = append(openings, f.opening(s.index, s.leaf, false, strings.Fields(closed))), number+1
 	}
 	if err := rows.Err(); err != nil {
 		return nil, 0, fmt.Errorf("read openings: %w", err)
