@@ -50,15 +50,5 @@ func (k book) Placed(ctx context.Context, entry int64) (*Placed, error) {
 }
 
 func (k book) Openings(ctx context.Context, from uint64) ([]*verify.CaseOpening, uint64, error) {
-	raw, next, err := k.b.Feed(ctx, from, casebook.MaxFeedPage)
-	if err != nil {
-		return nil, 0, err
-	}
-	out := make([]*verify.CaseOpening, len(raw))
-	for i := range raw {
-		if out[i], err = verify.ParseCaseOpening(raw[i]); err != nil {
-			return nil, 0, err
-		}
-	}
-	return out, next, nil
+	return k.b.Feed(ctx, from, casebook.MaxFeedPage)
 }
