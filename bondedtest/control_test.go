@@ -159,8 +159,12 @@ func TestE2EGrantsWait(t *testing.T) {
 	if _, err := privacy.Export(t.Context(), subject(p)); bonded.CodeOf(err) != bonded.CodeUnauthenticated {
 		t.Errorf("revoked without witnesses: %v", err)
 	}
-	restart(t, d, "witness-1", "witness-2", "witness-3")
+	// What was begun without witnesses goes on after a crash.
+	kill(t, d, "eu/vault")
+	restart(t, d, "witness-1", "witness-2", "witness-3", "eu/vault")
 	ready(t, d)
+	wantEvidence(t, d, "grants.json", verify.ControlGrants)
+	wantLedgerHolds(t, d, "")
 	narrow := statusOf(t, d)
 
 	// 2. A wider one waits: both parties say until when, and refuse meanwhile.

@@ -689,7 +689,7 @@ func TestPolicyIsTakenUpWithoutRestart(t *testing.T) {
 func TestDirectoryIsAcceptedByHandOnly(t *testing.T) {
 	s := newSetup(t)
 	p := s.serve("--passphrase-file", s.pass)
-	line, _ := s.dial(p)
+	s.dial(p)
 	old := s.admin
 	s.set.Grants = nil
 	p.kill()
@@ -698,7 +698,7 @@ func TestDirectoryIsAcceptedByHandOnly(t *testing.T) {
 		t.Fatal("the same administrator")
 	}
 	p = s.serve("--passphrase-file", s.pass)
-	line, _ = s.dial(p)
+	line, _ := s.dial(p)
 	if st, err := line.Status(t.Context()); err != nil || st.GrantSet != 1 {
 		t.Errorf("the directory in force is another: set %d, %v", st.GrantSet, err)
 	}
