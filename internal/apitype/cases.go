@@ -115,7 +115,8 @@ type CaseList struct {
 }
 
 // A CaseDossier is everything a custodian verifies before signing. Statements
-// are as they were signed.
+// are as they were signed. People of the cell read it before there is a scope:
+// then scope head, opening and proof are empty.
 type CaseDossier struct {
 	Case      CaseView             `json:"case"`
 	Request   *verify.Statement    `json:"request"`
@@ -125,8 +126,8 @@ type CaseDossier struct {
 	Decisions []*verify.Statement  `json:"decisions"` // in order
 	ScopeHead []byte               `json:"scope_head"`
 	Items     int                  `json:"items"`
-	Opening   *verify.CaseOpening  `json:"opening"` // of the entry with event quorum, or emergency
-	Proof     string               `json:"proof"`   // C2SP tlog-proof of it
+	Opening   *verify.CaseOpening  `json:"opening,omitempty"` // of the entry with event quorum, or emergency
+	Proof     string               `json:"proof"`             // C2SP tlog-proof of it
 	Registry  []RegistryProof      `json:"registry"`
 	Rules     []string             `json:"rules"` // why it was allowed
 	Documents []CaseDocView        `json:"documents"`

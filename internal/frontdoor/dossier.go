@@ -11,9 +11,10 @@ import (
 
 // Dossier returns all that a custodian verifies before signing: statements as
 // they were signed, the register with its proofs, the scope, and the witnessed
-// entry that put it before them. People of the cell may read it too. Errors:
-// conflict while no scope is before the custodians, not_witnessed while its
-// entry is not in a cosigned checkpoint.
+// entry that put it before them. People of the cell read it from the first day,
+// without scope while there is none: whoever approves tasks computes their
+// digest from the statements. Errors, for custodians: conflict while no scope
+// is before them, not_witnessed while its entry is not in a cosigned checkpoint.
 func (s *Service) Dossier(ctx context.Context, call *apitype.PersonCall, id bonded.CaseID) (*apitype.CaseDossier, error) {
 	now := s.now()
 	if err := s.settle(ctx, id, now); err != nil {
@@ -31,16 +32,6 @@ func (s *Service) Dossier(ctx context.Context, call *apitype.PersonCall, id bond
 	if r.kind == readRequester {
 		return nil, withheld()
 	}
-	if c.Scope == nil {
-		return nil, conflict("no scope of this case is before the custodians", "wait for it")
-	}
-	placed, err := s.cfg.Book.Placed(ctx, c.Scope.Entry)
-	if err != nil {
-		return nil, err
-	}
-	if placed == nil {
-		return nil, &bonded.Error{Code: bonded.CodeStale, Message: "the scope is entered and not witnessed yet", Hint: "wait for the next slot of the ledger"}
-	}
 	v, err := s.view(q, c, r, now)
 	if err != nil {
 		return nil, err
@@ -53,10 +44,39 @@ func (s *Service) Dossier(ctx context.Context, call *apitype.PersonCall, id bond
 		return nil, err
 	}
 	d := &apitype.CaseDossier{
-		Case: *v, Request: f.statement, Decisions: f.signed, ScopeHead: c.Scope.Head, Items: c.Scope.Items,
-		Opening: placed.Opening, Proof: string(placed.Proof), Rules: c.Rules, Documents: v.Documents, People: []*verify.Statement{},
+		Case: *v, Request: f.statement, Decisions: f.signed, Rules: c.Rules, Documents: v.Documents, People: []*verify.Statement{},
+		ScopeHead: []byte{}, Registry: []apitype.RegistryProof{},
 	}
-	return d, s.dossierRegister(ctx, q, c, f, d)
+	if err := s.dossierScope(ctx, c, d); err != nil && (r.kind == readCustodian || !notYet(err)) {
+		return nil, err
+	}
+	if err := s.dossierRegister(ctx, q, c, f, d); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// dossierScope adds the scope that is before the custodians, with the
+// witnessed entry that put it there.
+func (s *Service) dossierScope(ctx context.Context, c *kase, d *apitype.CaseDossier) error {
+	if c.Scope == nil {
+		return conflict("no scope of this case is before the custodians", "wait for it")
+	}
+	placed, err := s.cfg.Book.Placed(ctx, c.Scope.Entry)
+	if err != nil {
+		return err
+	}
+	if placed == nil {
+		return &bonded.Error{Code: bonded.CodeStale, Message: "the scope is entered and not witnessed yet", Hint: "wait for the next slot of the ledger"}
+	}
+	d.ScopeHead, d.Items, d.Opening, d.Proof = c.Scope.Head, c.Scope.Items, placed.Opening, string(placed.Proof)
+	return nil
+}
+
+// notYet reports whether err says that there is no scope to show yet.
+func notYet(err error) bool {
+	code := bonded.CodeOf(err)
+	return code == bonded.CodeConflict || code == bonded.CodeStale
 }
 
 // dossierRegister adds the agency, the officer and everybody who decided, each
