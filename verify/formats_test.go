@@ -201,7 +201,7 @@ func TestRowCheckRefusesWhatWouldNotDecode(t *testing.T) {
 		"reason":     func(r *verify.Row) { r.Reason = long[:257] },
 		"basis":      func(r *verify.Row) { r.Basis = "\xff" },
 		"rules":      func(r *verify.Row) { r.Rules = make([]string, 65) },
-		"operation":  func(r *verify.Row) { r.Operation = 26 },
+		"operation":  func(r *verify.Row) { r.Operation = 27 },
 		"items":      func(r *verify.Row) { r.Items = []verify.RowItem{{Fields: []string{long[:65]}}} },
 	} {
 		r := newGen(4).row()

@@ -38,13 +38,14 @@ const (
 	OpReceipt      Operation = 23
 	OpStatus       Operation = 24
 	OpDisclose     Operation = 25 // a release to the requester of a case, under a quorum of custodians
-	opEnd          Operation = 26
+	OpHold         Operation = 26 // a case keeps people from erasure and retention, or lets them go
+	opEnd          Operation = 27
 )
 
 var operationNames = [opEnd]string{
 	"none", "read", "mask", "create", "write", "find", "list", "count", "history", "export", "erase",
 	"erase_undo", "token_create", "token_delete", "token_read", "basis", "journal_read", "retention",
-	"reseal", "rotate", "record_delete", "route", "schema", "receipt", "status", "disclose",
+	"reseal", "rotate", "record_delete", "route", "schema", "receipt", "status", "disclose", "hold",
 }
 
 // Valid reports whether o is an operation this version knows, [OpNone]

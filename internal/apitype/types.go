@@ -273,6 +273,7 @@ type ExportRecord struct {
 	Collection string          `json:"collection"`
 	Record     bonded.RecordID `json:"record"`
 	Version    uint64          `json:"version"`
+	Withheld   []string        `json:"withheld,omitempty"` // fields in custody of a quorum, which no copy holds
 	Values     Values          `json:"values"`
 }
 

@@ -222,7 +222,7 @@ func (l Layout) firstGrants(p *Plan, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		if pr.Job {
+		if pr.Job || pr.Internal {
 			continue // the vault's own work has no keys
 		}
 		if err := cred.Save(l.Credential(pr.ID)); err != nil {

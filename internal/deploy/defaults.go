@@ -17,10 +17,11 @@ func DefaultSchema() []byte { return defaultSchema }
 
 // Names of the principals a new deployment has.
 const (
-	PrincipalApp     = "app"       // an application: reads, writes, searches
-	PrincipalPrivacy = "privacy"   // the privacy desk: copies, erasures, histories
-	PrincipalAuditor = "auditor"   // reads the journal
-	PrincipalJobs    = "vault-job" // the vault's own background work
+	PrincipalApp     = "app"        // an application: reads, writes, searches
+	PrincipalPrivacy = "privacy"    // the privacy desk: copies, erasures, histories
+	PrincipalAuditor = "auditor"    // reads the journal
+	PrincipalJobs    = "vault-job"  // the vault's own background work
+	PrincipalDoor    = "front-door" // what the vault does for cases
 )
 
 // FirstPrincipals are the principals of a new deployment. budget is the
@@ -33,6 +34,7 @@ func FirstPrincipals(budget uint32) []Principal {
 		{ID: PrincipalPrivacy, Roles: []string{"privacy"}, Purposes: []bonded.Purpose{"subject_request"}, Scope: all, Budget: 1000, Valid: year, Erase: true, HourlyCap: 1000},
 		{ID: PrincipalAuditor, Roles: []string{"auditor"}, Purposes: []bonded.Purpose{"audit"}, Scope: all, Budget: 1000, Valid: year},
 		{ID: PrincipalJobs, Roles: []string{"admin-job"}, Purposes: []bonded.Purpose{"maintenance"}, Scope: all, Budget: 100_000, Valid: year, Job: true, Erase: true, HourlyCap: 1000},
+		{ID: PrincipalDoor, Roles: []string{"front_door"}, Purposes: []bonded.Purpose{"front_door", "notice"}, Scope: map[string][]string{"*": {"*"}}, Budget: 10_000, Valid: year, Internal: true},
 	}
 }
 

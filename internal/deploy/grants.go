@@ -27,6 +27,7 @@ type Principal struct {
 	Valid     time.Duration // from now
 	NoBearer  bool          // every call must be proven to the keyholder
 	Job       bool
+	Internal  bool // asked under by the vault itself: it has no key at all
 	Erase     bool
 	HourlyCap uint32
 	Location  bonded.CellID // cell it sits in; empty: the cell of the grant
@@ -111,6 +112,10 @@ func (p *Principal) grant(cell bonded.CellID, now time.Time) (grant.Grant, *Cell
 	}
 	if p.Location != "" {
 		g.Location = p.Location
+	}
+	if p.Internal {
+		g.Key = ""
+		return g, &CellCredential{}
 	}
 	if p.Job { // the vault's own work: nobody calls with it
 		g.Key, g.JobRate = "", p.Budget

@@ -38,7 +38,7 @@ type Grant struct {
 	Location   bonded.CellID       `json:"location"`             // cell the principal sits in
 	Roles      []string            `json:"roles"`                // such as "app", "privacy", "auditor"
 	Purposes   []bonded.Purpose    `json:"purposes"`             // purposes it may name
-	Scope      map[string][]string `json:"scope"`                // collection → fields; "*" alone means every field of that collection
+	Scope      map[string][]string `json:"scope"`                // collection → fields; "*" alone means every field of that collection; as a collection, every one
 	Budget     uint32              `json:"budget"`               // distinct subjects an hour, and 16 index values for each; must be above 0
 	Bearer     bool                `json:"bearer"`               // may ask without a proof (vault-asserted)
 	NotBefore  time.Time           `json:"not_before"`           //
@@ -58,7 +58,17 @@ func (g *Grant) Covers(collection, field string) bool {
 			return true
 		}
 	}
+	for _, f := range g.Scope["*"] {
+		if f == field || f == "*" {
+			return true
+		}
+	}
 	return false
+}
+
+// Touches reports whether the scope of g holds anything of a collection.
+func (g *Grant) Touches(collection string) bool {
+	return len(g.Scope[collection]) > 0 || len(g.Scope["*"]) > 0
 }
 
 // Signed is the file: the bytes of a set and the administrator's signature

@@ -33,6 +33,15 @@ type VaultConfig struct {
 	RatePerMin   int           `yaml:"rate_per_minute"`               // calls of one principal; absent: 3000000
 	InFlight     int           `yaml:"in_flight"`                     // calls at once; absent: 1024
 	RequireProof bool          `yaml:"require_proof" required:"true"` // true: bearer keys are refused whatever the grant says
+	Contact      ContactConfig `yaml:"contact"`                       // where people are told of cases about them; absent: nowhere
+}
+
+// A ContactConfig names the fields that say where a person is told, and in
+// which language. They are opened for that alone.
+type ContactConfig struct {
+	Collection string `yaml:"collection"`
+	Address    string `yaml:"address"`  // field, such as email
+	Language   string `yaml:"language"` // field with a BCP 47 tag; absent: the cell's language
 }
 
 // A WitnessConfig is witness.yaml.
@@ -113,6 +122,8 @@ func (c *VaultConfig) Validate() error {
 		return bad("undo_window", "out of range", "0s to 720h")
 	case c.WaitingTime.Duration > 30*24*time.Hour:
 		return bad("waiting_time", "out of range", "0s to 720h")
+	case (c.Contact.Collection == "") != (c.Contact.Address == "") || c.Contact.Language != "" && c.Contact.Address == "":
+		return bad("contact", "a contact has a collection and an address", "name both, or leave contact out")
 	case c.RatePerMin < 1 || c.InFlight < 1:
 		return bad("rate_per_minute", "limits are above 0", "")
 	}

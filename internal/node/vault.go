@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -311,7 +312,8 @@ func (n *vaultNode) openVault(ctx context.Context) error {
 	n.vault, err = vault.Open(ctx, vault.Config{
 		Cell: n.conf.Cell, Suite: n.in.suite, Version: Version, Schema: n.in.schema, Store: store, Journal: n.journal,
 		Keys: n.line, KeyholderKey: n.in.keyholder, IndexMaster: n.in.index, Policy: n.policy.Load(), Routes: n.law,
-		Directory: d, DirectoryDigest: verify.DirectoryDigest(raw), Grants: n.in.grants, JobGrant: jobGrant(n.in.grants), Undo: n.conf.UndoWindow.Duration,
+		Directory: d, DirectoryDigest: verify.DirectoryDigest(raw), Grants: n.in.grants, JobGrant: jobGrant(n.in.grants),
+		FrontDoorGrant: frontDoorGrant(n.in.grants), Contact: vault.Contact(n.conf.Contact), Undo: n.conf.UndoWindow.Duration,
 		Freshness: n.conf.Freshness.Duration, RequireProof: n.conf.RequireProof, LedgerSize: n.ledgerSize,
 		Waiting: func() []apitype.WaitingChange { return *announcer.waiting.Load() }, Logger: n.log,
 	})
@@ -325,6 +327,16 @@ func (n *vaultNode) openVault(ctx context.Context) error {
 func jobGrant(s *grant.Set) string {
 	for i := range s.Grants {
 		if s.Grants[i].Job {
+			return s.Grants[i].ID
+		}
+	}
+	return ""
+}
+
+// frontDoorGrant returns the grant under which the vault asks for cases.
+func frontDoorGrant(s *grant.Set) string {
+	for i := range s.Grants {
+		if slices.Contains(s.Grants[i].Roles, "front_door") {
 			return s.Grants[i].ID
 		}
 	}

@@ -82,12 +82,15 @@ func (v *Vault) decide(call *Call, op verify.Operation, c *Collection, fields []
 		return d, err
 	}
 	if c != nil {
-		if len(g.Scope[c.Name]) == 0 {
+		if !g.Touches(c.Name) {
 			return d, outOfScope(c.Name)
 		}
 		for _, f := range fields {
 			if !g.Covers(c.Name, f.Name) {
 				return d, outOfScope(c.Name + "." + f.Name)
+			}
+			if f.Custody == CustodyQuorum && opensDaily(op) {
+				return d, needsQuorum(c.Name + "." + f.Name)
 			}
 		}
 	}
@@ -109,7 +112,7 @@ func (v *Vault) decide(call *Call, op verify.Operation, c *Collection, fields []
 			if !slices.Contains(q.Classes, string(f.Class)) {
 				q.Classes = append(q.Classes, string(f.Class))
 			}
-			if op != verify.OpReseal && !f.allows(c, q.Purpose) { // a re-seal shows nothing to anybody
+			if op != verify.OpReseal && !v.isFrontDoor(call) && !f.allows(c, q.Purpose) { // a re-seal shows nothing to anybody; what a case may see is for its rules
 				q.BarredFields = append(q.BarredFields, f.Name)
 			}
 		}
@@ -125,7 +128,7 @@ func (v *Vault) decide(call *Call, op verify.Operation, c *Collection, fields []
 
 // mustProve refuses a bearer key where the grant or the vault asks for proofs.
 func (v *Vault) mustProve(call *Call, op verify.Operation) error {
-	if op.Unlocks() && call.Assurance == verify.AssuranceVault && (v.cfg.RequireProof || !call.Grant.Bearer) {
+	if op.Unlocks() && call.Assurance == verify.AssuranceVault && (v.cfg.RequireProof && !v.isFrontDoor(call) || !call.Grant.Bearer) {
 		return &bonded.Error{Code: bonded.CodeBearerForbidden, Message: "this grant asks for proofs and got a bearer key", Hint: "open a session; the client does it by itself", Rules: []string{ruleProof}}
 	}
 	return nil

@@ -54,18 +54,26 @@ func (v *Vault) Erase(ctx context.Context, call *Call, q *apitype.SubjectRequest
 	}
 
 	// 2. Enter it. From here on nothing of this person is read.
+	held, err := v.store.Held(ctx, s.ID)
+	if err != nil {
+		return nil, err
+	}
 	now := v.now()
 	due := now.Add(v.cfg.Undo)
+	atOnce := v.cfg.Undo == 0 && !held // a hold is waited for as a window is
 	out := &apitype.EraseResult{Subject: q.Subject, State: "scheduled", Due: &due, Note: "scheduled; holds may apply"}
+	if atOnce {
+		out.State, out.Note = "erasing", ""
+	}
 	if v.cfg.Undo == 0 {
-		out.State, out.Due, out.Note = "erasing", nil, ""
+		out.Due = nil
 	}
 	order := &eraseOrder{Principal: call.Grant.ID, Purpose: call.Why.Purpose, Reason: call.Why.Reason, Request: call.RequestID.Hex()}
-	if a.eraseNow = v.cfg.Undo == 0; a.proven() {
+	if a.eraseNow = atOnce; a.proven() {
 		order.Proof = call.Proof
 	}
 	e := &Erasure{Subject: s.ID, Asked: now.Unix(), Due: due.Unix()}
-	if v.cfg.Undo == 0 { // it is due at once: the background work leaves it to us
+	if atOnce { // it is due at once: the background work leaves it to us
 		if !v.finishing.begin(s.ID) {
 			return nil, v.fail(a, erasing("subject"))
 		}
@@ -91,7 +99,7 @@ func (v *Vault) Erase(ctx context.Context, call *Call, q *apitype.SubjectRequest
 		v.going.remove(s.ID)
 		return nil, err
 	}
-	if v.cfg.Undo > 0 {
+	if !atOnce {
 		v.kick()
 		return out, nil
 	}
@@ -223,6 +231,9 @@ func (v *Vault) finish(ctx context.Context, e *Erasure) (*verify.Tombstone, erro
 	// 3. Destroy: tombstones come one after the other.
 	v.destroying.Lock()
 	defer v.destroying.Unlock()
+	if err := v.notHeld(ctx, e.Subject); err != nil { // since it was begun
+		return nil, err
+	}
 	t, err := v.destroy(ctx, e, o, &wire.Destroy{Subject: e.Subject, Purpose: o.Purpose, Reason: o.Reason, Ref: ref, Leaf: leaf, Receipt: receipt})
 	if err != nil {
 		if isCode(err, bonded.CodeKeyholder) {

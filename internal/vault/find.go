@@ -17,39 +17,71 @@ import (
 // ids, never values, and the terms are kept nowhere.
 func (v *Vault) Find(ctx context.Context, call *Call, q *apitype.FindRequest) (*apitype.FindResult, error) {
 	// 1. Check and decide.
-	names := sortedNames(q.Where)
-	if len(names) == 0 || len(names) > 16 {
-		return nil, v.refused(call, verify.OpFind, q.Collection, nil, &bonded.Error{Code: bonded.CodeInvalid, Field: "where", Message: "a search has 1 to 16 conditions"})
-	}
-	for _, n := range names {
-		if !bonded.ValidName(n) {
-			return nil, v.refused(call, verify.OpFind, q.Collection, nil, &bonded.Error{Code: bonded.CodeUnknownField, Field: "where", Message: "collection has no such field"})
-		}
-	}
-	a, c, fields, err := v.beginIn(call, verify.OpFind, q.Collection, names, nil)
+	s, err := v.beginFind(call, q.Collection, q.Where)
 	if err != nil {
 		return nil, err
 	}
-	limit, after, err := v.page(q.Limit, q.After, c, whereDigest(c, q.Where))
+	limit, after, err := v.page(q.Limit, q.After, s.c, whereDigest(s.c, q.Where))
 	if err != nil {
-		return nil, v.fail(a, err)
+		return nil, v.fail(s.a, err)
 	}
-	it := wire.Item{Index: make([]wire.IndexValue, len(fields))}
-	for i, f := range fields {
+
+	// 2. Enter, and have the keyholder turn the inner values into outer ones.
+	conditions, err := v.enterFind(ctx, s, q.Where)
+	if err != nil {
+		return nil, err
+	}
+
+	// 3. Look up.
+	places, err := v.store.Find(ctx, conditions, after, limit+1)
+	if err != nil {
+		return nil, err
+	}
+	return v.pageOf(places, limit, s.c, whereDigest(s.c, q.Where), s.a), nil
+}
+
+// A search is a decided search.
+type search struct {
+	a      *ask
+	c      *Collection
+	fields []*Field
+}
+
+// beginFind checks the conditions of a search and decides it.
+func (v *Vault) beginFind(call *Call, collection string, where map[string]string) (*search, error) {
+	names := sortedNames(where)
+	if len(names) == 0 || len(names) > 16 {
+		return nil, v.refused(call, verify.OpFind, collection, nil, &bonded.Error{Code: bonded.CodeInvalid, Field: "where", Message: "a search has 1 to 16 conditions"})
+	}
+	for _, n := range names {
+		if !bonded.ValidName(n) {
+			return nil, v.refused(call, verify.OpFind, collection, nil, &bonded.Error{Code: bonded.CodeUnknownField, Field: "where", Message: "collection has no such field"})
+		}
+	}
+	a, c, fields, err := v.beginIn(call, verify.OpFind, collection, names, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &search{a, c, fields}, nil
+}
+
+// enterFind enters a search and returns what to look up.
+func (v *Vault) enterFind(ctx context.Context, s *search, where map[string]string) ([]Condition, error) {
+	a := s.a
+	it := wire.Item{Index: make([]wire.IndexValue, len(s.fields))}
+	for i, f := range s.fields {
 		if !f.Indexed() {
 			return nil, v.fail(a, &bonded.Error{Code: bonded.CodeInvalid, Field: "where." + f.Name, Message: "the field has no index", Hint: "search by a field whose schema names one"})
 		}
-		n, err := f.normaliser.Normalise(q.Where[f.Name])
+		n, err := f.normaliser.Normalise(where[f.Name])
 		if err != nil {
 			return nil, v.fail(a, indexError(err, "where."+f.Name))
 		}
 		it.Index[i] = wire.IndexValue{Field: f.Name, Inner: v.inner[f].Sum([]byte(n))}
 	}
-
-	// 2. Enter, and have the keyholder turn the inner values into outer ones.
 	a.items, a.resolved = []wire.Item{it}, true
 	if a.proven() {
-		a.named = []wire.Named{{Fields: names}}
+		a.named = []wire.Named{{Fields: sortedNames(where)}}
 	}
 	if err := v.submit(ctx, v.reads, a); err != nil {
 		return nil, err
@@ -60,17 +92,11 @@ func (v *Vault) Find(ctx context.Context, call *Call, q *apitype.FindRequest) (*
 		v.enterSecond([]*ask{a})
 		return nil, a.err
 	}
-
-	// 3. Look up.
-	conditions := make([]Condition, len(fields))
-	for i, f := range fields {
+	conditions := make([]Condition, len(s.fields))
+	for i, f := range s.fields {
 		conditions[i] = Condition{Field: f.ID, Value: answer.Outer[i]}
 	}
-	places, err := v.store.Find(ctx, conditions, after, limit+1)
-	if err != nil {
-		return nil, err
-	}
-	return v.pageOf(places, limit, c, whereDigest(c, q.Where), a), nil
+	return conditions, nil
 }
 
 // List pages through the ids of a collection.

@@ -86,13 +86,13 @@ func (v *Vault) inScope(g *grant.Grant, r *verify.Row) bool {
 	}
 	if r.Collection == "" {
 		for name := range v.cfg.Schema.Collections {
-			if len(g.Scope[name]) == 0 {
+			if !g.Touches(name) {
 				return false
 			}
 		}
 		return true
 	}
-	if len(g.Scope[r.Collection]) == 0 {
+	if !g.Touches(r.Collection) {
 		return false
 	}
 	for i := range r.Items {
@@ -202,19 +202,26 @@ const exportPart = 256
 
 func (v *Vault) exportCollection(ctx context.Context, call *Call, c *Collection, records []*Record, out *apitype.ExportResult) (string, error) {
 	targets := make([]target, 0, len(records))
+	withheld := make([][]string, 0, len(records)) // of each target: fields that a copy cannot hold
 	for _, r := range records {
+		var left []string
 		s := v.subjectText(r.Subject)
 		rec := v.recordText(r.ID)
 		t := target{item: &apitype.GetItem{Subject: &s, Record: &rec}, place: -1, chosen: true}
 		for i := range r.Fields {
-			if f := c.field(r.Fields[i].Field); f != nil {
+			f := c.field(r.Fields[i].Field)
+			switch {
+			case f == nil:
+			case f.Custody == CustodyQuorum || r.Fields[i].Envelope != nil:
+				left = append(left, f.Name)
+			default:
 				t.fields = append(t.fields, f)
 			}
 		}
 		if t.err = v.accept(c, &t, r); isCode(t.err, bonded.CodeWithheld) {
 			continue // its time is over
 		}
-		targets = append(targets, t)
+		targets, withheld = append(targets, t), append(withheld, left)
 	}
 	if len(targets) == 0 {
 		return "", nil
@@ -239,7 +246,7 @@ func (v *Vault) exportCollection(ctx context.Context, call *Call, c *Collection,
 		if t.err != nil {
 			return "", t.err // a copy that lacks something is no copy
 		}
-		out.Records = append(out.Records, apitype.ExportRecord{Collection: c.Name, Record: t.result.Record, Version: t.result.Version, Values: t.result.Values})
+		out.Records = append(out.Records, apitype.ExportRecord{Collection: c.Name, Record: t.result.Record, Version: t.result.Version, Values: t.result.Values, Withheld: withheld[i]})
 	}
 	return a.entered.Ref().String(), nil
 }

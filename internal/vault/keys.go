@@ -18,7 +18,11 @@ type KeyService interface {
 	// returned waits for the answer, until ctx ends; call it exactly once.
 	Unlock(ctx context.Context, u *wire.Unlock) (wait func() (*wire.UnlockResult, error), err error)
 
+	// Release is as Unlock, for one row of the front door.
+	Release(ctx context.Context, x *wire.Release) (wait func() (*wire.ReleaseResult, error), err error)
+
 	Hello(ctx context.Context, h *wire.Hello) (*wire.Hello, error)
+	Custody(ctx context.Context, c *wire.Custody) (*wire.CustodyResult, error)
 	Challenge(ctx context.Context) ([32]byte, error)
 	OpenSession(ctx context.Context, s *wire.OpenSession) (*wire.Session, error)
 	Destroy(ctx context.Context, d *wire.Destroy) (*verify.Tombstone, error)
@@ -58,6 +62,21 @@ func (l Line) Unlock(ctx context.Context, u *wire.Unlock) (func() (*wire.UnlockR
 		}
 		defer clear(b) // the decoded result holds copies
 		return wire.DecodeUnlockResult(b)
+	}, nil
+}
+
+// Release implements [KeyService].
+func (l Line) Release(ctx context.Context, x *wire.Release) (func() (*wire.ReleaseResult, error), error) {
+	wait, err := l.Stream.Begin(ctx, byte(wire.MsgRelease), x.Encode())
+	if err != nil {
+		return nil, err
+	}
+	return func() (*wire.ReleaseResult, error) {
+		b, err := wait()
+		if err != nil {
+			return nil, err
+		}
+		return wire.DecodeReleaseResult(b)
 	}, nil
 }
 

@@ -107,7 +107,7 @@ func (v *Vault) runReads(batch []*ask) {
 		}
 		return
 	}
-	v.link.arrived(sent, result)
+	v.link.arrived(sent, headOf(result))
 	var second []*ask
 	for i, a := range batch {
 		a.entered = c.entered[i]

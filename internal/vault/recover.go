@@ -50,15 +50,24 @@ func (l *link) depart() *flight {
 	return f
 }
 
-// arrived says that every row of a batch is durable.
-func (l *link) arrived(f *flight, result *wire.UnlockResult) {
+// headOf returns the head of an answer, nil if there is none.
+func headOf(result *wire.UnlockResult) *verify.Head {
+	if result == nil {
+		return nil
+	}
+	return &result.Head
+}
+
+// arrived says that every row of a batch is durable; head is that of its
+// answer, nil if there was none.
+func (l *link) arrived(f *flight, head *verify.Head) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f.landed = true
-	if result != nil {
-		f.head = result.Head
-		if result.Head.Seq > l.newest.Seq {
-			l.newest = result.Head
+	if head != nil {
+		f.head = *head
+		if head.Seq > l.newest.Seq {
+			l.newest = *head
 		}
 	}
 	if !l.ok {

@@ -47,7 +47,7 @@ const (
 // Custodies: who must agree before a field opens.
 const (
 	CustodyTwoLock = "two-lock"
-	CustodyQuorum  = "quorum" // refused at load until quorum custody is available
+	CustodyQuorum  = "quorum" // never opens in a daily read: only a case does, under a quorum of custodians
 )
 
 // A Schema is every collection of a cell.
@@ -145,11 +145,9 @@ func (f *Field) Validate() error {
 	switch f.Custody {
 	case "":
 		f.Custody = CustodyTwoLock
-	case CustodyTwoLock:
-	case CustodyQuorum:
-		return configError("custody", "quorum custody is refused until quorum custody is available", "use two-lock")
+	case CustodyTwoLock, CustodyQuorum:
 	default:
-		return configError("custody", "unknown custody", "use two-lock")
+		return configError("custody", "unknown custody", "use two-lock or quorum")
 	}
 	if f.Index != "" && f.Index != "none" {
 		n, err := normal.Parse(f.Index)
@@ -202,7 +200,8 @@ func DecodeCollection(name string, b []byte) (*Collection, error) {
 }
 
 // CheckSuccessor reports why next must not follow c, which has data: a field
-// removed, of another type, another index, or a laxer class. Fields may be
+// removed, of another type, another index, a laxer class, or no longer in
+// custody of a quorum. Fields may be
 // added; masks, purposes and retention may change and hold from then on.
 // Errors are [bonded.Error]s with code bad_config.
 func (c *Collection) CheckSuccessor(next *Collection) error {
@@ -216,11 +215,26 @@ func (c *Collection) CheckSuccessor(next *Collection) error {
 			return configError(at+".type", fmt.Sprintf("type changed from %s to %s in a collection that has data", old.Type, now.Type), "add a field under another name")
 		case now.Class.strength() < old.Class.strength():
 			return configError(at+".class", fmt.Sprintf("class changed from %s to the laxer %s in a collection that has data", old.Class, now.Class), "keep the class")
+		case old.Custody == CustodyQuorum && now.Custody != CustodyQuorum:
+			return configError(at+".custody", "custody changed from quorum in a collection that has data: what is stored would not open", "keep the custody, or add a field under another name")
 		case now.normaliser.String() != old.normaliser.String():
 			return configError(at+".index", "index changed in a collection that has data: what is stored would not be found", "add a field under another name with the new index")
 		}
 	}
 	return nil
+}
+
+// quorumField returns the name of a field in custody of a quorum, or false.
+func (s *Schema) quorumField() (string, bool) {
+	for _, n := range sortedNames(s.Collections) {
+		c := s.Collections[n]
+		for _, fn := range sortedNames(c.Fields) {
+			if c.Fields[fn].Custody == CustodyQuorum {
+				return n + ".fields." + fn, true
+			}
+		}
+	}
+	return "", false
 }
 
 // Finish orders the fields of every collection by their stored numbers. The

@@ -129,7 +129,7 @@ type Store interface {
 	Lookup(ctx context.Context, keys []Key) []Loaded                                           // as Record, many at once, in the order of keys
 	Records(ctx context.Context, subject bonded.ID) ([]*Record, error)                         // of one person, in all collections, at most MaxRecords
 	Page(ctx context.Context, collection uint16, after uint64, limit int) ([]*Record, error)
-	Due(ctx context.Context, now int64, limit int) ([]*Record, error)
+	Due(ctx context.Context, now int64, limit int) ([]*Record, error) // of people whom no hold keeps
 	Find(ctx context.Context, conditions []Condition, after uint64, limit int) ([]Place, error)
 	List(ctx context.Context, collection uint16, after uint64, limit int) ([]Place, error)
 	Count(collection uint16) (subjects, records uint64) // zero collection: all
@@ -138,6 +138,10 @@ type Store interface {
 	Basis(ctx context.Context, id bonded.ID) (*BasisRow, error)
 	BasisOf(ctx context.Context, subject bonded.ID) ([]*BasisRow, error)
 	Replay(ctx context.Context, principal, key string) (*Replay, error)
+	PlacesOf(ctx context.Context, collection uint16, record bonded.ID) ([]Place, error) // by the record alone: it reads the whole collection
+	FindHeld(ctx context.Context, conditions []Condition, limit int) ([]Place, error)   // as Find, of people who are being erased and whom a hold keeps
+	Held(ctx context.Context, subject bonded.ID) (bool, error)                          // a case keeps the person from erasure and retention
+	HeldBy(ctx context.Context, id bonded.ID) ([]bonded.ID, error)                      // people whom a case keeps
 	Erasure(ctx context.Context, subject bonded.ID) (*Erasure, error)
 	Erasures(ctx context.Context) ([]*Erasure, error)
 	Tombstoned(ctx context.Context, mark [32]byte) (uint64, error)                                      // number of the tombstone, 0 if none
@@ -179,7 +183,10 @@ type Tx interface {
 	DropReplays(before int64) error
 	PutErasure(e *Erasure) error
 	DeleteErasure(subject bonded.ID) (bool, error)
-	ClaimErasures(now, until int64, limit int) ([]*Erasure, error)
+	ClaimErasures(now, until int64, limit int) ([]*Erasure, error) // of people whom no hold keeps
+	PutHold(id, subject bonded.ID) error                           // idempotent
+	DropHolds(id bonded.ID) error
+	Held(subject bonded.ID) (bool, error)
 	InsertTombstone(t *TombstoneRow) error
 	PutJob(j *JobRow) error
 	SetValue(name string, value []byte) error

@@ -133,6 +133,10 @@ func (v *Vault) accept(c *Collection, t *target, r *Record) error {
 	for i, f := range t.fields {
 		for j := range r.Fields {
 			if s := &r.Fields[j]; s.Field == f.ID && (s.Due == 0 || s.Due > now) {
+				if s.Envelope != nil { // whatever the schema says today
+					t.record = nil
+					return needsQuorum(c.Name + "." + f.Name)
+				}
 				t.stored[i] = s
 			}
 		}

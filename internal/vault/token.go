@@ -122,6 +122,9 @@ func (v *Vault) RecordDelete(ctx context.Context, call *Call, q *apitype.RecordD
 	if err != nil {
 		return nil, v.fail(a, err)
 	}
+	if err := v.notHeld(ctx, q.Subject.ID); err != nil {
+		return nil, v.fail(a, err)
+	}
 	d, err := v.decide(call, verify.OpRecordDelete, c, v.storedFields(c, was)) // again, with what the record holds
 	if err != nil {
 		return nil, v.fail(a, mayNotDrop(err))
@@ -139,6 +142,12 @@ func (v *Vault) RecordDelete(ctx context.Context, call *Call, q *apitype.RecordD
 		}
 		if r.Version != was.Version { // it may hold more than was decided on
 			return &bonded.Error{Code: bonded.CodeConflict, Field: "record", Message: "the record was written meanwhile", Hint: "decide anew"}
+		}
+		if held, err := tx.Held(q.Subject.ID); err != nil || held {
+			if err == nil {
+				err = frozen("record")
+			}
+			return err
 		}
 		return tx.DeleteRecord(r)
 	}, out)

@@ -57,6 +57,9 @@ func checkValues(c *Collection, values apitype.Values, prefix string) (*checkedV
 			return nil, err
 		}
 		p := plainField{field: f, value: plain}
+		if f.Custody == CustodyQuorum && len(plain) > maxQuorumValue {
+			return nil, &bonded.Error{Code: bonded.CodeTooLarge, Field: at, Message: "value of a field in custody of a quorum is over 65,507 bytes", Hint: "split it over several fields, or keep it elsewhere and store its address"}
+		}
 		if f.Indexed() {
 			n, err := f.normaliser.Normalise(string(plain))
 			if err != nil {

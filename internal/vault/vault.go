@@ -46,6 +46,8 @@ type Config struct {
 	DirectoryDigest [32]byte // SHA-256 of the directory file, for anchors
 	Grants          *grant.Set
 	JobGrant        string                         // id of the grant for background work; absent: no jobs, no erasure after a window
+	FrontDoorGrant  string                         // id of the grant for cases; absent: [Vault.Records] does nothing
+	Contact         Contact                        // where people are told; zero: nowhere
 	Undo            time.Duration                  // how long an erasure can be taken back; 0 destroys at once
 	Freshness       time.Duration                  // 0 means DefaultFreshness
 	RequireProof    bool                           // true: bearer keys are refused whatever the grant says
@@ -65,7 +67,8 @@ type Vault struct {
 	inner      map[*Field]seal.IndexKey
 	principals atomic.Pointer[principals]
 	policy     atomic.Pointer[policy.Cache]
-	granting   sync.Mutex // one grant set is taken up at a time
+	custody    atomic.Pointer[custodians] // nil before the first ceremony
+	granting   sync.Mutex                 // one grant set is taken up at a time
 
 	schemaPurposes map[bonded.Purpose]bool
 	jurisdictions  map[bonded.CellID]bonded.Jurisdiction // of the cells of the directory, the first of each
@@ -126,7 +129,10 @@ func Open(ctx context.Context, cfg Config) (*Vault, error) {
 	}
 	v.SetPolicy(cfg.Policy)
 
-	// 2. The schema, and the index keys of its fields.
+	// 2. The custodians, the schema, and the index keys of its fields.
+	if err := v.loadCustody(ctx); err != nil {
+		return nil, fmt.Errorf("open vault %s: %w", cfg.Cell, err)
+	}
 	if err := v.keepSchema(ctx); err != nil {
 		return nil, fmt.Errorf("open vault %s: %w", cfg.Cell, err)
 	}
@@ -136,6 +142,10 @@ func Open(ctx context.Context, cfg Config) (*Vault, error) {
 				v.inner[f] = seal.InnerIndexKey(cfg.IndexMaster, cfg.Suite, c.Name, f.Name)
 			}
 		}
+	}
+
+	if err := v.checkContact(); err != nil {
+		return nil, fmt.Errorf("open vault %s: %w", cfg.Cell, err)
 	}
 
 	// 3. Where the keyholder's book stood when we last knew.

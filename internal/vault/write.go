@@ -232,6 +232,8 @@ func (v *Vault) sealPut(a *ask, c *Collection, w *putting) error {
 			return itemRefused(answer.Code, w.at)
 		}
 		outer := 0
+		var inside *quorumSeal // of the quorum fields of this write
+		defer func() { inside.wipe() }()
 		for i := range w.values.set {
 			p := &w.values.set[i]
 			key, err := seal.KeyFromBytes(answer.Keys[i][:])
@@ -240,7 +242,21 @@ func (v *Vault) sealPut(a *ask, c *Collection, w *putting) error {
 				return fmt.Errorf("take key: %w", err)
 			}
 			s := StoredField{Field: p.field.ID, Version: answer.Version, Due: p.field.Retention.due(now)}
-			s.Sealed, err = key.Seal(v.cfg.Suite, p.value, v.context(c, r, p.field, s.Version))
+			value := p.value
+			if p.field.Custody == CustodyQuorum {
+				if inside == nil {
+					if inside, err = v.newQuorumSeal(c, r); err != nil {
+						key.Wipe()
+						return err
+					}
+				}
+				if value, err = inside.inner(v, c, r, p.field, p.value); err != nil {
+					key.Wipe()
+					return fmt.Errorf("seal record: %w", err)
+				}
+				s.Envelope = inside.envelope
+			}
+			s.Sealed, err = key.Seal(v.cfg.Suite, value, v.context(c, r, p.field, s.Version))
 			key.Wipe()
 			if err != nil {
 				return fmt.Errorf("seal record: %w", err)

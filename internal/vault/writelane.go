@@ -76,7 +76,7 @@ func (v *Vault) runWrites(batch []*ask) {
 		close(a.done)
 	}
 	durable.Wait()
-	v.link.arrived(sent, result)
+	v.link.arrived(sent, headOf(result))
 }
 
 func (v *Vault) enterRefusedWrites(asks []*ask) {

@@ -103,7 +103,7 @@ func (s *Store) Page(ctx context.Context, collection uint16, after uint64, limit
 
 // Due implements [vault.Store].
 func (s *Store) Due(ctx context.Context, now int64, limit int) ([]*vault.Record, error) {
-	rows, err := s.db.Read().QueryContext(ctx, recordColumns+`WHERE r.due <= ? ORDER BY r.due LIMIT ?`, now, limit)
+	rows, err := s.db.Read().QueryContext(ctx, recordColumns+`WHERE r.due <= ? AND NOT EXISTS (SELECT 1 FROM hold h WHERE h.subject = r.subject) ORDER BY r.due LIMIT ?`, now, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read due records: %w", err)
 	}
@@ -124,6 +124,17 @@ func scanPlace(r *sql.Rows) (p vault.Place, err error) {
 
 // Find implements [vault.Store].
 func (s *Store) Find(ctx context.Context, conditions []vault.Condition, after uint64, limit int) ([]vault.Place, error) {
+	text, args := findText(`s.state = 'active'`, conditions)
+	rows, err := s.db.Read().QueryContext(ctx, text, append(args, after, limit)...)
+	if err != nil {
+		return nil, fmt.Errorf("find: %w", err)
+	}
+	return collect(rows, scanPlace)
+}
+
+// findText returns the statement of a search among people of whom a condition
+// holds, and its arguments but for the place to begin after and the limit.
+func findText(people string, conditions []vault.Condition) (string, []any) {
 	var text strings.Builder
 	args := make([]any, 0, 2*len(conditions)+2)
 	text.WriteString(`
@@ -131,7 +142,7 @@ func (s *Store) Find(ctx context.Context, conditions []vault.Condition, after ui
 		FROM field_index i0
 		JOIN record r ON r.n = i0.n
 		JOIN subject s ON s.id = r.subject
-		WHERE s.state = 'active' AND i0.field = ? AND i0.value = ?`)
+		WHERE ` + people + ` AND i0.field = ? AND i0.value = ?`)
 	for i := range conditions {
 		if i > 0 {
 			text.WriteString(`
@@ -140,11 +151,7 @@ func (s *Store) Find(ctx context.Context, conditions []vault.Condition, after ui
 		args = append(args, conditions[i].Field, conditions[i].Value[:])
 	}
 	text.WriteString(` AND i0.n > ? ORDER BY i0.n LIMIT ?`)
-	rows, err := s.db.Read().QueryContext(ctx, text.String(), append(args, after, limit)...)
-	if err != nil {
-		return nil, fmt.Errorf("find: %w", err)
-	}
-	return collect(rows, scanPlace)
+	return text.String(), args
 }
 
 // List implements [vault.Store].

@@ -108,6 +108,7 @@ func (t *tx) DeleteSubject(subject bonded.ID) error {
 		`DELETE FROM token WHERE subject = ?`,
 		`DELETE FROM basis WHERE subject = ?`,
 		`DELETE FROM erasure WHERE subject = ?`,
+		`DELETE FROM hold WHERE subject = ?`,
 		`DELETE FROM record WHERE subject = ?`,
 	} {
 		if err := t.do("delete what a subject has", text, subject[:]); err != nil {
@@ -308,7 +309,12 @@ func (t *tx) DeleteErasure(subject bonded.ID) (bool, error) {
 func (t *tx) ClaimErasures(now, until int64, limit int) ([]*vault.Erasure, error) {
 	rows, err := t.q.Query(`
 		UPDATE erasure SET claimed = ?
-		WHERE subject IN (SELECT subject FROM erasure WHERE due <= ? AND claimed <= ? ORDER BY due LIMIT ?)
+		WHERE subject IN (
+			SELECT e.subject
+			FROM erasure e
+			WHERE e.due <= ? AND e.claimed <= ? AND NOT EXISTS (SELECT 1 FROM hold h WHERE h.subject = e.subject)
+			ORDER BY e.due
+			LIMIT ?)
 		RETURNING subject, asked, due, body`, until, now, now, limit)
 	if err != nil {
 		return nil, fmt.Errorf("claim erasures: %w", err)
