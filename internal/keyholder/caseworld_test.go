@@ -6,9 +6,8 @@ import (
 	"time"
 
 	"bonded"
-	"bonded/internal/canon"
 	"bonded/internal/grant"
-	"bonded/internal/quorum"
+	"bonded/internal/recipient"
 	"bonded/internal/seal"
 	"bonded/internal/succession/ceremonytest"
 	"bonded/internal/wire"
@@ -41,15 +40,11 @@ func newFront(t testing.TB, change ...func(*world)) *front {
 
 func newRecipient(t testing.TB) (seal.HPKEPrivate, []byte) {
 	t.Helper()
-	h, err := seal.GenerateHPKE()
+	private, public, err := recipient.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	q, err := quorum.NewRecipientKey().Public([]byte("test"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return h, append(append([]byte{1}, h.Public().Bytes()...), q.Bytes()...)
+	return private.Seal, public.Bytes()
 }
 
 // publishEntry appends an entry of cases to the ledger and returns its opening
@@ -169,7 +164,7 @@ func (f *front) release(x *wire.Release) *wire.ReleaseResult {
 // keys opens what was sealed for an item of a case.
 func (f *front) keys(c *cased, i int, sealed []byte) ([]byte, error) {
 	d := c.scope.Digest()
-	info := canon.LP([]byte("bonded/release-keys/1"), []byte("eu"), c.scope.Case[:], d[:])
+	info := verify.ReleaseInfo(bonded.CaseID{Cell: "eu", ID: c.scope.Case}, d)
 	h := verify.ScopeItemHash(verify.EncodeScopeItem(&c.scope.Items[i]))
 	return seal.OpenFrom(f.requester, info, h[:], sealed)
 }

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"bonded"
+	"bonded/internal/recipient"
 	"bonded/internal/seal"
 	"bonded/internal/wire"
 	"bonded/verify"
@@ -65,9 +66,11 @@ func openCertificate(x *wire.Release, t *trust, c *custodians) *certificateSeen 
 	}
 
 	// 3. Who it is for.
-	if verify.RecipientDigest(cert.Recipient) != scope.Recipient || !s.readRecipient(cert.Recipient) {
+	key, err := recipient.Parse(cert.Recipient)
+	if err != nil || key.Digest() != scope.Recipient {
 		return s.refuse(bonded.CodeKeyholderRefused, "recipient")
 	}
+	s.recipient = key.Seal
 
 	// 4. The quorum: different people of every role, for exactly this.
 	approvals := make([]*verify.Approval, len(cert.Approvals))
@@ -123,18 +126,6 @@ func (s *certificateSeen) read(x *wire.Release) bool {
 		s.items, s.hashes = append(s.items, it), append(s.hashes, h)
 	}
 	return ok
-}
-
-// readRecipient takes the part of a recipient key that keys are sealed to: a
-// version byte, the HPKE key, and the part for the custodians, which is for
-// them to check.
-func (s *certificateSeen) readRecipient(b []byte) bool {
-	if len(b) <= 1+seal.HPKEPublicSize || b[0] != 1 {
-		return false
-	}
-	var err error
-	s.recipient, err = seal.ParseHPKEPublic(b[1 : 1+seal.HPKEPublicSize])
-	return err == nil
 }
 
 // decideRelease rules on a release, in this order: form, stream, freshness,

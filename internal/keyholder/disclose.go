@@ -2,7 +2,6 @@ package keyholder
 
 import (
 	"bonded"
-	"bonded/internal/canon"
 	"bonded/internal/seal"
 	"bonded/internal/wire"
 	"bonded/verify"
@@ -130,7 +129,7 @@ func (k *Keyholder) releaseRow(x *wire.Release, seen *certificateSeen, r ruling)
 // them to the recipient. An item that cannot be sealed gets a code: the book
 // counts it as released, which errs on the right side.
 func (d *disclosure) seal(k *Keyholder) {
-	info := releaseInfo(d.seen.scope, d.seen.digest)
+	info := verify.ReleaseInfo(bonded.CaseID{Cell: k.cfg.Cell, ID: d.seen.scope.Case}, d.seen.digest)
 	for j, it := range d.seen.items {
 		res := &d.result.Items[j]
 		if res.Code != "" {
@@ -149,11 +148,6 @@ func (d *disclosure) seal(k *Keyholder) {
 		}
 		res.Sealed = sealed
 	}
-}
-
-// releaseInfo says what sealed field keys are for: the info of HPKE.
-func releaseInfo(s *verify.Scope, digest [32]byte) []byte {
-	return canon.LP([]byte("bonded/release-keys/1"), []byte(s.Cell), s.Case[:], digest[:])
 }
 
 // fieldKeys returns the field keys of an item, one after the other. The caller

@@ -15,7 +15,7 @@ import (
 var operations = []string{
 	"read", "mask", "create", "write", "find", "list", "count", "history", "export", "erase",
 	"erase_undo", "token_create", "token_delete", "token_read", "basis", "journal_read", "retention",
-	"reseal", "rotate", "record_delete", "route", "schema", "receipt", "status",
+	"reseal", "rotate", "record_delete", "route", "schema", "receipt", "status", "disclose", "hold",
 }
 
 var openings = []string{"read", "mask", "token_read", "export"}

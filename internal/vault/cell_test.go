@@ -74,6 +74,7 @@ type cell struct {
 	rules   string // the operator's policy
 	early   bool   // make an anchor before anything is sealed
 	undo    time.Duration
+	contact vault.Contact
 	skew    atomic.Int64 // added to the vault's clock, in nanoseconds
 	grants  *grant.Set
 	admin   ed25519.PrivateKey
@@ -139,7 +140,7 @@ func (s *inProcess) Begin(ctx context.Context, kind byte, payload []byte) (func(
 	finish := s.k.Handle(context.WithoutCancel(ctx), wire.Message(kind), append([]byte(nil), payload...))
 	return func() ([]byte, error) {
 		b, err := finish()
-		if wire.Message(kind) == wire.MsgUnlock && s.lose.CompareAndSwap(true, false) {
+		if k := wire.Message(kind); (k == wire.MsgUnlock || k == wire.MsgRelease) && s.lose.CompareAndSwap(true, false) {
 			return nil, down
 		}
 		return b, err
@@ -260,6 +261,10 @@ func (c *cell) newGrants() {
 		g("narrow-desk", func(g *grant.Grant) {
 			g.Roles, g.Purposes, g.Scope = []string{"privacy"}, []bonded.Purpose{"subject_request"}, map[string][]string{"users": {"name"}}
 		}),
+		g("front-door", func(g *grant.Grant) {
+			g.Roles, g.Purposes, g.Key, g.BearerHash = []string{"front_door"}, []bonded.Purpose{"front_door", "notice"}, "", ""
+			g.Scope = map[string][]string{"*": {"*"}}
+		}),
 		g("auditor", func(g *grant.Grant) { g.Roles, g.Purposes = []string{"auditor"}, []bonded.Purpose{"audit"} }),
 		g("jobs", func(g *grant.Grant) {
 			g.Purposes, g.Job, g.Bearer, g.Key, g.BearerHash, g.Erase = []bonded.Purpose{"maintenance"}, true, false, "", "", true
@@ -341,7 +346,7 @@ func (c *cell) tryOpen() error {
 	c.v, err = vault.Open(t.Context(), vault.Config{
 		Cell: "eu", Suite: c.suite, Version: "test", Schema: schema, Store: c.store, Journal: c.journal, Keys: vault.NewLine(c.line),
 		KeyholderKey: c.khKey, IndexMaster: c.master, Policy: policy.NewCache(c.policy(), 1000), Routes: c.table, Directory: c.cells,
-		Grants: c.grants, JobGrant: "jobs", Undo: c.undo, Now: c.now,
+		Grants: c.grants, JobGrant: "jobs", FrontDoorGrant: "front-door", Contact: c.contact, Undo: c.undo, Now: c.now,
 	})
 	if err != nil {
 		c.store.Close()

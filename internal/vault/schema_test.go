@@ -18,7 +18,7 @@ func TestSchemaErrorsNameLineAndColumn(t *testing.T) {
 		return "collections:\n  users:\n    fields:\n      name: {type: string, class: personal" + s + "}\n"
 	}
 	for name, tc := range map[string]struct{ text, field, message string }{
-		"quorum custody":      {field(", custody: quorum"), "s.yaml:4:54", "quorum custody is refused until quorum custody is available"},
+		"unknown custody":     {field(", custody: escrow"), "s.yaml:4:54", "unknown custody"},
 		"unknown key":         {field(", indx: nfkc"), "s.yaml:4:45", ""},
 		"unknown normaliser":  {field(", index: soundex"), "s.yaml:4:52", "unknown normaliser"},
 		"unknown mask":        {field(", mask: blur"), "s.yaml:4:51", "unknown mask"},
