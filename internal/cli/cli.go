@@ -51,6 +51,7 @@ type commands struct {
 	Case       caseCommands       `cmd:"" help:"List, show and decide cases at the front door."`
 	Register   registerCommands   `cmd:"" help:"Keep the register of agencies and people."`
 	Custodians custodiansCommands `cmd:"" help:"Order ceremonies of the custodians, and verify who they are."`
+	Monitor    monitorCommand     `cmd:"" help:"Watch a ledger: that it only grows, and that all is opened that is due."`
 	Completion completionCommand  `cmd:"" help:"Print a completion script for your shell."`
 }
 
@@ -94,6 +95,10 @@ func Run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 
 // fail prints err the way people can use it and returns its exit code.
 func (s *streams) fail(err error) int {
+	var v *verdictError
+	if errors.As(err, &v) {
+		return int(v.verdict)
+	}
 	var e *bonded.Error
 	if !errors.As(err, &e) {
 		if errors.Is(err, context.Canceled) {
