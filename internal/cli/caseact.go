@@ -96,6 +96,9 @@ func (c *actFlags) act(ctx context.Context, s *streams, action string, fill func
 			row(w, "state", v.State+" → "+res.State)
 		}
 		row(w, "entry", res.Number)
+		if action == "approve" && res.State == v.State {
+			row(w, "left to do", "another person of role legal approves the same tasks")
+		}
 	})
 }
 

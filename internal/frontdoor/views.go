@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"bonded"
@@ -81,8 +82,11 @@ func (s *Service) Case(ctx context.Context, call *apitype.PersonCall, id bonded.
 	return v, s.viewEntries(ctx, q, c, r, v)
 }
 
+// Pending, in place of a state, asks for the cases that wait for the caller.
+const Pending = "pending"
+
 // ListCases returns a page of the cases that the caller may know of, in order
-// of filing. after is what Next said.
+// of filing: of all, of one state, or [Pending]. after is what Next said.
 func (s *Service) ListCases(ctx context.Context, call *apitype.PersonCall, state, after string) (*apitype.CaseList, error) {
 	now := s.now()
 	q := s.store.Read(ctx)
@@ -106,6 +110,10 @@ func (s *Service) ListCases(ctx context.Context, call *apitype.PersonCall, state
 			return nil, invalid("after", "not a place in this list", "use next as it was given")
 		}
 	}
+	pending := state == Pending
+	if pending {
+		state = ""
+	}
 	out := &apitype.CaseList{Cases: []apitype.CaseView{}}
 	for len(out.Cases) < apitype.MaxCasePage {
 		rows, err := q.Cases(officer, state, from, apitype.MaxCasePage)
@@ -128,6 +136,9 @@ func (s *Service) ListCases(ctx context.Context, call *apitype.PersonCall, state
 			v, err := s.view(q, c, r, now)
 			if err != nil {
 				return nil, err
+			}
+			if pending && !waits(v.Actions) {
+				continue
 			}
 			v.Entries = []apitype.CaseEntryView{}
 			if out.Cases = append(out.Cases, *v); len(out.Cases) == apitype.MaxCasePage {
@@ -322,6 +333,14 @@ func (s *Service) actionsOf(c *kase, r *reader, now time.Time) []string {
 		out = append(out, "partials")
 	}
 	return out
+}
+
+// waits reports whether a case waits for somebody who can do this: what may be
+// done at any time does not count.
+func waits(can []string) bool {
+	return slices.ContainsFunc(can, func(name string) bool {
+		return name != "fraud" && name != "withdraw" && !strings.HasPrefix(name, "hold_") && !strings.HasPrefix(name, "secrecy_")
+	})
 }
 
 // Openings returns what has been opened of the ledger's case leaves. Anyone
