@@ -1,6 +1,11 @@
 package verify
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+
 	"golang.org/x/mod/sumdb/tlog"
 
 	"bonded"
@@ -71,4 +76,64 @@ func (l *ReportLedger) Place(o *CaseOpening) (*OpenedCase, error) {
 		return nil, Fail(FailInclusion, "the opening of entry %d is of no entry of the ledger", c.Index)
 	}
 	return c, nil
+}
+
+// ReadOpenings reads openings, as many JSON values as there are: openings in
+// the format of [ParseCaseOpening], or pages of the feed, which hold a list of
+// them as openings. It calls do for each. The error is a [Failure], or what do
+// returned.
+func ReadOpenings(r io.Reader, do func(*CaseOpening) error) error {
+	dec := json.NewDecoder(r)
+	for {
+		var raw json.RawMessage
+		err := dec.Decode(&raw)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		var page struct {
+			Openings []json.RawMessage `json:"openings"`
+		}
+		if err != nil || json.Unmarshal(raw, &page) != nil {
+			return Fail(FailMalformed, "the openings are not in the format %s, nor pages of the feed", OpeningFormat)
+		}
+		if page.Openings == nil {
+			page.Openings = []json.RawMessage{raw}
+			if bytes.Contains(raw, []byte(`"openings"`)) && !bytes.Contains(raw, []byte(`"leaf"`)) {
+				continue // an empty page
+			}
+		}
+		for _, o := range page.Openings {
+			opening, err := ParseCaseOpening(o)
+			if err != nil {
+				return err
+			}
+			if err := do(opening); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// PlaceAll reads openings and places each, see [ReadOpenings] and
+// [ReportLedger.Place]. Of openings of one entry that keep different fields
+// closed it takes the one that keeps the fewest.
+func (l *ReportLedger) PlaceAll(r io.Reader) ([]*OpenedCase, error) {
+	var out []*OpenedCase
+	at := map[int64]int{}
+	err := ReadOpenings(r, func(o *CaseOpening) error {
+		c, err := l.Place(o)
+		if err != nil || c == nil {
+			return err
+		}
+		if i, ok := at[c.Index]; ok {
+			if len(c.Closed) < len(out[i].Closed) {
+				out[i] = c
+			}
+			return nil
+		}
+		at[c.Index] = len(out)
+		out = append(out, c)
+		return nil
+	})
+	return out, err
 }

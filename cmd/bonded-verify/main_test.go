@@ -14,7 +14,10 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-const vectorCell = "../../spec/vectors/cell"
+const (
+	vectorCell   = "../../spec/vectors/cell"
+	vectorReport = "../../spec/vectors/report"
+)
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"bonded-verify": main})
@@ -36,6 +39,9 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			e.Setenv("PACKAGE", released)
+			if err := os.CopyFS(filepath.Join(e.WorkDir, "reported"), os.DirFS(filepath.FromSlash(vectorReport))); err != nil {
+				return err
+			}
 			return os.CopyFS(e.WorkDir, os.DirFS(filepath.FromSlash(vectorCell)))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -25,6 +25,7 @@ type commands struct {
 	Receipt   receiptCmd   `cmd:"" help:"Check that a receipt proves its entry."`
 	Reconcile reconcileCmd `cmd:"" help:"Hold the journal of the vault against the book of the keyholder."`
 	Directory directoryCmd `cmd:"" help:"Check the signature of a directory file."`
+	Report    reportCmd    `cmd:"" help:"Prove a published transparency report against the ledger."`
 	Promise   promiseCmd   `cmd:"" help:"Check that batch promises were kept by the journal."`
 	Package   packageCmd   `cmd:"" help:"Check a release package of a case: who asked, who approved, what was entered. Opens nothing."`
 }
@@ -96,6 +97,8 @@ func (c *commands) dispatch(ctx *kong.Context, e *env) (*answer, error) {
 		return c.Reconcile.check(e)
 	case "directory":
 		return c.Directory.check()
+	case "report":
+		return c.Report.check()
 	case "package":
 		return c.Package.check()
 	default:

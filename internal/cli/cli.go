@@ -52,6 +52,7 @@ type commands struct {
 	Register   registerCommands   `cmd:"" help:"Keep the register of agencies and people."`
 	Custodians custodiansCommands `cmd:"" help:"Order ceremonies of the custodians, and verify who they are."`
 	Monitor    monitorCommand     `cmd:"" help:"Watch a ledger: that it only grows, and that all is opened that is due."`
+	Report     reportCommands     `cmd:"" help:"Make the transparency report from the ledger, or sign one as its auditor."`
 	Completion completionCommand  `cmd:"" help:"Print a completion script for your shell."`
 }
 

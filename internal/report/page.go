@@ -14,6 +14,10 @@ var pageText string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"words": func(s string) string { return strings.ReplaceAll(s, "_", " ") },
+	"sentence": func(s string) string {
+		s = strings.ReplaceAll(s, "_", " ")
+		return strings.ToUpper(s[:1]) + s[1:] + "."
+	},
 	"class": func(c verify.ReportCell) string {
 		if c.Count == nil {
 			return "band"

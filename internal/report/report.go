@@ -15,6 +15,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"bonded/internal/custody"
 	"bonded/verify"
 )
 
@@ -22,9 +23,10 @@ import (
 const (
 	JSON       = "report.json"
 	Signatures = "signatures.json"
-	Salts      = "salts.json" // not to be published
 	Package    = "datapackage.json"
 	HTML       = "report.html"
+	Openings   = "openings.jsonl" // of the entries that are counted, one a line
+	Custody    = "custody.json"   // certificates of the custodians, as GET /v1/custody gives them
 )
 
 // Files returns the files of a report by name, but for its signatures.
@@ -43,6 +45,40 @@ func Files(r *verify.Report) (map[string][]byte, error) {
 		return nil, fmt.Errorf("write the page: %w", err)
 	}
 	return out, nil
+}
+
+// ParseSignatures reads the file of signatures.
+func ParseSignatures(b []byte) ([]verify.Signature, error) {
+	var s []verify.Signature
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&s); err != nil || len(s) > 64 {
+		return nil, verify.Fail(verify.FailMalformed, "the file of signatures is not in the format")
+	}
+	return s, nil
+}
+
+// ParseCustody reads the certificates of the custodians, checks that each
+// follows from the one before, and returns what they say.
+func ParseCustody(b []byte) ([]*verify.CertifiedKeySet, error) {
+	var file struct {
+		Certificates []struct {
+			Certificate []byte `json:"certificate"`
+		} `json:"certificates"`
+	}
+	if err := json.Unmarshal(b, &file); err != nil {
+		return nil, verify.Fail(verify.FailMalformed, "the file of certificates is not in the format")
+	}
+	var chain custody.Chain
+	sets := []*verify.CertifiedKeySet{}
+	for i := range file.Certificates {
+		set, err := chain.Certificate(file.Certificates[i].Certificate)
+		if err != nil {
+			return nil, &verify.Failure{Verdict: verify.DoesNotHold, Code: verify.FailCustody, Message: fmt.Sprintf("certificate %d of the custodians does not hold", i+1), Err: err}
+		}
+		sets = append(sets, set)
+	}
+	return sets, nil
 }
 
 // EncodeSignatures returns the file of signatures.
