@@ -65,6 +65,7 @@ type world struct {
 	door    *frontdoor.Service
 	rules   *rules.Rules
 	key     seal.Key
+	change  []func(*frontdoor.Config)
 	chains  int // calls of the custody callback
 
 	keys       *quorum.KeySet
@@ -90,10 +91,10 @@ func public(label string) ed25519.PublicKey { return testKey(label).Public().(ed
 
 func span(d time.Duration) *rules.Span { s := rules.Span(d); return &s }
 
-func newWorld(t testing.TB) *world {
+func newWorld(t testing.TB, change ...func(*frontdoor.Config)) *world {
 	t.Helper()
 	slog.SetDefault(slog.New(slog.DiscardHandler))
-	w := &world{t: t, ctx: t.Context(), clock: new(clock), dir: t.TempDir(), key: seal.NewKey()}
+	w := &world{t: t, ctx: t.Context(), clock: new(clock), dir: t.TempDir(), key: seal.NewKey(), change: change}
 	w.clock.at.Store(1_800_000_000 / 60 * 60)
 	w.openLedger()
 	w.records = newRecords(w)
@@ -110,9 +111,9 @@ func newWorld(t testing.TB) *world {
 
 // staffed is a world with custodians, an agency, its officer and the people of
 // the cell.
-func staffed(t testing.TB) *world {
+func staffed(t testing.TB, change ...func(*frontdoor.Config)) *world {
 	t.Helper()
-	w := newWorld(t)
+	w := newWorld(t, change...)
 	w.ceremony(quorum.KindDKG, "")
 	w.staff()
 	return w
@@ -181,13 +182,17 @@ func (w *world) openDoor() {
 		Channels: []notice.ChannelConfig{{Outbox: &notice.OutboxConfig{Dir: "outbox"}}},
 	}, w.dir, w.clock.Now)
 	w.must(err)
-	w.door, err = frontdoor.New(w.ctx, frontdoor.Config{
+	cfg := frontdoor.Config{
 		Cell: cell, Jurisdiction: "EU", Place: "European Union", DB: db, Book: frontdoor.Casebook(w.book), Records: w.records, Clock: w,
 		Rules: w.rules, Key: w.key, Admin: public("admin"), Packages: filepath.Join(w.dir, "packages"), Suite: "aes-256-gcm",
 		Sign: func(m []byte) []byte { return ed25519.Sign(testKey("promise"), m) }, Notices: sender, LedgerURL: "https://ledger.eu.example/",
 		Waiting: -1, Logger: slog.New(slog.DiscardHandler),
 		Custody: func(context.Context, *apitype.CustodyChain) error { w.chains++; return nil },
-	})
+	}
+	for _, c := range w.change {
+		c(&cfg)
+	}
+	w.door, err = frontdoor.New(w.ctx, cfg)
 	w.must(err)
 }
 
