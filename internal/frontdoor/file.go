@@ -286,9 +286,7 @@ func (s *Service) rejectAtDoor(ctx context.Context, st *verify.Statement, r *ver
 			return err
 		}
 		step := &step{s: s, q: q, c: c, now: now}
-		c.state = rules.StateRejected
-		a := &act{by: rules.RoleClock, detail: code, content: [][32]byte{c.row.Request}}
-		if err := step.enter(a, string(rules.StateDraft), string(rules.StateRejected)); err != nil {
+		if err := step.move(rules.StateRejected, &act{by: rules.RoleClock, detail: code, content: [][32]byte{c.row.Request}, checked: true}); err != nil {
 			return err
 		}
 		return step.end()

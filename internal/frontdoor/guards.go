@@ -89,9 +89,10 @@ func guardDocumentsHashed(st *step, _ *act) *bonded.Error {
 // 3. The officer's key signed the request.
 func guardRequesterSigned(_ *step, a *act) *bonded.Error { return guardSchemaValid(nil, a) }
 
-// 4. The refusal names a reject code of the rules.
+// 4. The refusal names a reject code of the rules: that of the decision, or,
+// of a request that the rules themselves refuse at the door, its own.
 func guardRejectCode(st *step, a *act) *bonded.Error {
-	if a.decision != nil && st.s.knownCode(a.decision.Code) {
+	if a.decision != nil && st.s.knownCode(a.decision.Code) || a.decision == nil && a.checked && st.s.knownCode(a.detail) {
 		return nil
 	}
 	return invalid("code", "a refusal names a reject code of the rules", "see spec/frontdoor-rules.md")

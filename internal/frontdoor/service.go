@@ -116,7 +116,14 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{cfg: cfg, rules: cfg.Rules, store: store, log: cfg.Logger, wake: make(chan struct{}, 1)}
-	if err := store.Update(ctx, func(q frontdoorsql.Q) error { return q.ReleaseClaims() }); err != nil {
+	err = store.Update(ctx, func(q frontdoorsql.Q) error {
+		rows, err := q.Custodies()
+		if err == nil && len(rows) > 0 {
+			err = q.AddWork(&frontdoorsql.Work{Kind: workCustody, Key: "start", Due: s.now().Unix()})
+		}
+		return firstErr(err, q.ReleaseClaims())
+	})
+	if err != nil {
 		return nil, err
 	}
 	if err := s.loadCustody(ctx); err != nil {

@@ -143,8 +143,10 @@ func (st *step) arrive() error {
 		return st.work(workRelease, "", st.now, nil)
 	case rules.StateDelivered:
 		st.tasks(rules.TaskDelivered, rules.TaskOpened)
+	case rules.StateRatified:
+		return st.tellLater()
 	case rules.StateUnratified:
-		return st.unratified()
+		return firstErr(st.unratified(), st.tellLater())
 	case rules.StateClosed, rules.StateRejected, rules.StateWithdrawn, rules.StateLapsed:
 		return st.over()
 	}

@@ -227,7 +227,7 @@ func (q Q) WorkOf(id bonded.ID, kind string) ([]Work, error) {
 
 // NextWork returns when the next work is due, 0 if none waits.
 func (q Q) NextWork() (int64, error) {
-	return number(q.row(`SELECT COALESCE(MIN(MAX(due, claimed)), 0) FROM front_work`))
+	return number(q.row(`SELECT COALESCE(MIN(CASE WHEN due > claimed THEN due ELSE claimed END), 0) FROM front_work`))
 }
 
 // WorkWaiting returns how much work waits, and since when the oldest has been

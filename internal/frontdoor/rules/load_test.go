@@ -101,7 +101,7 @@ func TestLoadNamesTheLineOfWhatIsWrong(t *testing.T) {
 		"unguarded emergency":   {"danger_attested, call_back_done, ", "danger_attested, ", "from: [under_review], to: [emergency_opened]", "an emergency without one of its guards"},
 		"two duties of one":     {"to: [narrowed], by: [legal], duty: narrow", "to: [narrowed], by: [legal], duty: verify", "[legal], duty: approve_scope, guards: [rules_pass", "separation: legal has the duty verify already, and not approve_scope as well"},
 		"clock without a time":  {"guards: [notice_sent]}", "guards: []}", "from: [notice_pending], to: [challenge_window]", "the clock does not know when"},
-		"timer not begun":       {"from: [submitted], to: [verifying], by: [intake], duty: verify, timer: verify}", "from: [submitted], to: [verifying], by: [intake], duty: verify, timer: verify}\n  - {from: [verifying], to: [lapsed], by: [clock], duty: keep_time, timer: close}", "close}\n  - {from: [verifying], to: [rejected]", "has not begun in verifying"},
+		"timer not begun":       {"from: [submitted], to: [verifying], by: [intake], duty: verify, timer: verify}", "from: [submitted], to: [verifying], by: [intake], duty: verify, timer: verify}\n  - {from: [verifying], to: [lapsed], by: [clock], duty: keep_time, timer: close}", "close}\n  - {from: [verifying, preserved], to: [rejected]", "has not begun in verifying"},
 		"timer unused":          {"duty: verify, timer: verify", "duty: verify", "id: verify, from", "no transition names the timer verify"},
 		"same step twice":       {"from: [under_review], to: [narrowed]", "from: [under_review], to: [clarification]", "from: [under_review], to: [clarification], by: [legal], duty: narrow", "there twice: under_review → clarification by legal"},
 	} {
