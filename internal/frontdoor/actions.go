@@ -173,8 +173,8 @@ func (st *step) accept(a *act) error {
 	if err != nil {
 		return err
 	}
-	for i := len(f.decisions) - 1; i >= 0; i-- {
-		if d := f.decisions[i]; d.Action == verify.ActionNarrow {
+	for _, d := range slices.Backward(f.decisions) {
+		if d.Action == verify.ActionNarrow {
 			for _, change := range d.Tasks {
 				st.c.Tasks[change.Task].Status, st.c.Tasks[change.Task].Narrowed = rules.TaskNarrowed, true
 			}

@@ -130,7 +130,8 @@ func (st *step) count(now *custody, last *verify.Approval) error {
 	}
 
 	// 2. Enough in every role: the opening is entered.
-	if verify.CheckApprovals(now.custodians, st.c.row.ID, st.c.Scope.Digest, last.Leaf, approvals) != nil {
+	quorum := verify.CheckApprovals(now.custodians, st.c.row.ID, st.c.Scope.Digest, last.Leaf, approvals) == nil
+	if !quorum {
 		return nil // not yet
 	}
 	to := rules.StateOpening

@@ -3,6 +3,7 @@ package frontdoor
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"bonded"
 	"bonded/internal/apitype"
@@ -23,7 +24,7 @@ func (s *Service) loadCustody(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for i := len(rows) - 1; i >= 0; i-- {
+	for i := range slices.Backward(rows) {
 		placed, err := s.cfg.Book.Placed(ctx, rows[i].Book)
 		if err != nil {
 			return err

@@ -9,21 +9,21 @@
 // no rules (package rules). What is said in cases is sealed at rest and in no
 // log.
 //
-// The main path, in the order of a case:
+// The main path of a case, 1,600 lines of code at most:
 //
-//	file.go, check.go        a request is checked and filed
-//	documents.go             its documents; with the last of them it is submitted
-//	decide.go, actions.go    people act by signed decisions
-//	step.go, guards.go       one commit: state, entry, what follows; each guard
-//	separation.go            who may have which part
-//	scope.go                 targets are found, the scope is put before custodians
-//	approve.go               approvals, and the entry that opens
-//	partials.go, release.go  keys and partials, after that entry is witnessed
-//	deliver.go               the package, delivery, what follows
-//	work.go, clock.go        what waits, and what is due
+//	file.go      a request is checked and filed
+//	decide.go    people act by signed decisions
+//	step.go      one commit: the state, exactly one entry, what follows
+//	scope.go     targets are found, the scope is put before the custodians
+//	approve.go   their approvals, and the entry that opens
+//	release.go   once it is witnessed: partials, keys, the delivery
+//	deliver.go   the release package
 //
-// Beside it: secrecy.go, hold.go, notices.go, register.go, ceremony.go and
-// custody.go, views.go and dossier.go.
+// What it leans on: check.go (what a request must be), documents.go,
+// actions.go (what people can do), guards.go (one function for each guard),
+// separation.go (who may have which part), partials.go, download.go, work.go
+// and clock.go (what waits, and what is due). Beside it: secrecy.go, hold.go,
+// notices.go, register.go, ceremony.go and custody.go, views.go and dossier.go.
 //
 // Start at [Service] and [New]; spec/frontdoor.md has the semantics.
 package frontdoor

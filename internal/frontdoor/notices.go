@@ -18,13 +18,9 @@ func (st *step) announces() bool {
 	return !st.c.Secrecy.active() && st.s.rules.ChallengeWindow(st.c.row.Process) > 0
 }
 
-// tellers are the process types of which the firm tells the person.
+// tells reports whether it is for the firm to tell the person.
 func tells(n rules.NoticeBy) bool {
-	switch n {
-	case rules.NoticeFirm, rules.NoticeFirmBefore, rules.NoticeFirmAfterEmergency, rules.NoticeDeferredBySecrecy:
-		return true
-	}
-	return false
+	return n != rules.NoticeAuthority && n != rules.NoticeSelf && n != rules.NoticeNone
 }
 
 // tellLater sees to it that the person is told of a case that has come to
@@ -238,13 +234,10 @@ func (s *Service) runNotice(ctx context.Context, w *frontdoorsql.Work) error {
 
 	// 2. Out.
 	outcome, err := s.cfg.Notices.Deliver(ctx, *l.Message)
-	switch outcome.Status {
-	case notice.Done:
-	case notice.Failed:
-		if outcome.Reason == notice.ReasonInvalid {
-			return err // a defect: it is tried again, and logged
-		}
-	default:
+	switch {
+	case outcome.Reason == notice.ReasonInvalid:
+		return err // a defect: it is tried again, and logged
+	case outcome.Status == notice.Retry:
 		wait := max(outcome.RetryAfter, min(maxWait, pollSoon<<min(w.Tries, 10)))
 		return s.store.Update(ctx, func(q frontdoorsql.Q) error { return q.DeferWork(w, s.now().Add(wait).Unix()) })
 	}
@@ -310,7 +303,7 @@ func (s *Service) message(ctx context.Context, id bonded.CaseID, key string, l *
 
 	// 1. The entry that the person can look up: the newest one that is witnessed.
 	var index uint64
-	for i := len(entries) - 1; i >= 0; i-- {
+	for i := range slices.Backward(entries) {
 		placed, err := s.cfg.Book.Placed(ctx, entries[i].Book)
 		if err != nil {
 			return nil, err
@@ -335,10 +328,7 @@ func (s *Service) message(ctx context.Context, id bonded.CaseID, key string, l *
 	if len(l.Fields) > 0 {
 		facts.Opened = c.OpenedAt
 	}
-	switch l.Kind {
-	case notice.GagEnded:
-		facts.SecretUntil = c.Secrecy.Ended
-	case notice.Refused, notice.PreservationReleased:
+	if l.Kind == notice.Refused || l.Kind == notice.PreservationReleased {
 		facts.Decided = c.Entered
 	}
 	if c.Secrecy != nil && !c.Secrecy.Ended.IsZero() {

@@ -3,6 +3,7 @@ package frontdoor
 import (
 	"context"
 	"crypto/sha256"
+	"slices"
 	"time"
 
 	"bonded"
@@ -120,7 +121,7 @@ func (st *step) leave(from rules.State) {
 // arrive sees to what a state brings with it.
 func (st *step) arrive() error {
 	c := st.c
-	switch c.state {
+	switch c.state { //nolint:exhaustive // the other states bring nothing
 	case rules.StatePreserved:
 		st.tasks(rules.TaskHeld, rules.TaskReceived, rules.TaskInReview)
 		if c.Hold == nil {
@@ -156,10 +157,10 @@ func (st *step) arrive() error {
 // over ends what a final state leaves no room for.
 func (st *step) over() error {
 	c := st.c
-	switch c.state {
-	case rules.StateWithdrawn:
+	if c.state == rules.StateWithdrawn {
 		st.tasks(rules.TaskWithdrawn, rules.TaskReceived, rules.TaskHeld, rules.TaskInReview, rules.TaskNarrowed, rules.TaskApproved)
-	case rules.StateLapsed:
+	}
+	if c.state == rules.StateLapsed {
 		st.tasks(rules.TaskLapsed, rules.TaskReceived, rules.TaskHeld, rules.TaskInReview, rules.TaskNarrowed, rules.TaskApproved)
 	}
 	c.Approved, c.Asked = nil, false
@@ -182,11 +183,8 @@ func (st *step) over() error {
 // tasks sets the state of tasks that are in one of the states from.
 func (st *step) tasks(to rules.TaskState, from ...rules.TaskState) {
 	for i := range st.c.Tasks {
-		for _, f := range from {
-			if st.c.Tasks[i].Status == f {
-				st.c.Tasks[i].Status = to
-				break
-			}
+		if slices.Contains(from, st.c.Tasks[i].Status) {
+			st.c.Tasks[i].Status = to
 		}
 	}
 }

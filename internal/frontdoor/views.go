@@ -227,8 +227,7 @@ func (s *Service) viewTasks(c *kase, f *file, r *reader, v *apitype.CaseView) {
 
 // viewQuestion shows the officer what is asked or offered.
 func (s *Service) viewQuestion(c *kase, f *file, v *apitype.CaseView) {
-	for i := len(f.decisions) - 1; i >= 0; i-- {
-		d := f.decisions[i]
+	for _, d := range slices.Backward(f.decisions) {
 		switch {
 		case d.Action == "clarify" && c.state == rules.StateClarification:
 			v.Extra["question"] = d.Reason
@@ -383,7 +382,7 @@ func (s *Service) Metrics(ctx context.Context) (*Metrics, error) {
 		m.Cases = append(m.Cases, CaseCount(t))
 	}
 	m.Refused, m.Unauthenticated = s.refused.read()
-	oldest := int64(0)
+	var oldest int64
 	if m.Waiting, oldest, err = q.WorkWaiting(); err != nil {
 		return nil, err
 	}

@@ -46,7 +46,7 @@ func (s *Service) Run(ctx context.Context) error {
 			for {
 				did, err := s.workOnce(ctx)
 				if err != nil && ctx.Err() == nil {
-					s.log.Error("work of the front door", slog.Any("err", err))
+					s.log.ErrorContext(ctx, "work of the front door", slog.Any("err", err))
 				}
 				if did && err == nil {
 					continue
@@ -62,7 +62,7 @@ func (s *Service) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		changed := s.cfg.Book.Changed()
 		if err := s.clock(ctx); err != nil && ctx.Err() == nil {
-			s.log.Error("clock of the front door", slog.Any("err", err))
+			s.log.ErrorContext(ctx, "clock of the front door", slog.Any("err", err))
 		}
 		for range workers {
 			select {
@@ -112,7 +112,7 @@ func (s *Service) hasten(ctx context.Context) {
 		return q.HastenKinds(s.now().Unix(), workRelease, workCustody, workRegister)
 	})
 	if err != nil && ctx.Err() == nil {
-		s.log.Error("work of the front door", slog.Any("err", err))
+		s.log.ErrorContext(ctx, "work of the front door", slog.Any("err", err))
 	}
 }
 
@@ -136,7 +136,7 @@ func (s *Service) workOnce(ctx context.Context) (did bool, err error) {
 	if !isLater(err) {
 		wait = min(maxWait, pollSoon<<min(w.Tries, 10))
 		if ctx.Err() == nil {
-			s.log.Warn("work of the front door failed and is tried again", slog.String("kind", w.Kind), slog.Int("tries", w.Tries), slog.Any("err", err))
+			s.log.WarnContext(ctx, "work of the front door failed and is tried again", slog.String("kind", w.Kind), slog.Int("tries", w.Tries), slog.Any("err", err))
 		}
 	}
 	again := context.WithoutCancel(ctx)
@@ -179,12 +179,6 @@ func (st *step) done(w *frontdoorsql.Work) error {
 // again makes work of the case due now.
 func (st *step) again(kind string) error {
 	return st.q.HastenWork(st.c.row.ID, kind, st.now.Unix())
-}
-
-// busy reports whether work of the case waits.
-func (st *step) busy(kind string) (bool, error) {
-	w, err := st.q.WorkOf(st.c.row.ID, kind)
-	return len(w) > 0, err
 }
 
 var errStop = errors.New("stop")

@@ -90,8 +90,6 @@ func testKey(label string) ed25519.PrivateKey {
 
 func public(label string) ed25519.PublicKey { return testKey(label).Public().(ed25519.PublicKey) }
 
-func span(d time.Duration) *rules.Span { s := rules.Span(d); return &s }
-
 func newWorld(t testing.TB, change ...func(*frontdoor.Config)) *world {
 	t.Helper()
 	slog.SetDefault(slog.New(slog.DiscardHandler))

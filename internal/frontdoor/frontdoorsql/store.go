@@ -104,7 +104,6 @@ func one[T any](q Q, scan func(scanner) (T, error), query string, args ...any) (
 
 type scanner interface{ Scan(dest ...any) error }
 
-func text(s scanner) (v string, err error)  { return v, s.Scan(&v) }
 func blob(s scanner) (v []byte, err error)  { return v, s.Scan(&v) }
 func number(s scanner) (v int64, err error) { return v, s.Scan(&v) }
 
