@@ -1,10 +1,6 @@
 package verify
 
-import (
-	"golang.org/x/mod/sumdb/tlog"
-
-	"bonded"
-)
+import "golang.org/x/mod/sumdb/tlog"
 
 // FailSlots is the code of case leaves that do not come in slots of one
 // number, one rhythm and one chain.
@@ -29,7 +25,6 @@ type CaseSlots struct {
 
 // A slotChain checks case leaves one after the other.
 type slotChain struct {
-	cell   bonded.CellID
 	out    CaseSlots
 	first  uint64 // time of the first slot
 	step   uint64 // greatest common divisor of the steps between slots

@@ -137,13 +137,6 @@ func (r *rig) close(l *ledger.Ledger) {
 	_ = l.Close(ctx)
 }
 
-// reopen stops the ledger and starts it on the same folder.
-func (r *rig) reopen() {
-	r.t.Helper()
-	r.close(r.ledger)
-	r.open()
-}
-
 // seen waits until the newest checkpoint is of the clock's time.
 func (r *rig) seen() {
 	r.t.Helper()

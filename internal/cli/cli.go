@@ -96,8 +96,7 @@ func Run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 
 // fail prints err the way people can use it and returns its exit code.
 func (s *streams) fail(err error) int {
-	var v *verdictError
-	if errors.As(err, &v) {
+	if v, ok := errors.AsType[*verdictError](err); ok {
 		return int(v.verdict)
 	}
 	var e *bonded.Error
