@@ -59,7 +59,7 @@ func (c *caseList) Run(ctx context.Context, s *streams) error {
 		}
 		if all, err = a.cases(ctx, c.State); err != nil {
 			if ctx.Err() != nil {
-				return nil
+				return nil //nolint:nilerr // interrupted, as was meant
 			}
 			return err
 		}

@@ -82,7 +82,7 @@ func (s *Service) Case(ctx context.Context, call *apitype.PersonCall, id bonded.
 	return v, s.viewEntries(ctx, q, c, r, v)
 }
 
-// Pending, in place of a state, asks for the cases that wait for the caller.
+// Pending stands in place of a state and asks for the cases that wait for the caller.
 const Pending = "pending"
 
 // ListCases returns a page of the cases that the caller may know of, in order

@@ -134,14 +134,14 @@ func (n *Narrowing) Changes(tasks []apitype.CaseTaskView) ([]verify.TaskChange, 
 
 func (n *Narrowing) change(i, number int, t *apitype.CaseTaskView) (*verify.TaskChange, error) {
 	c := &verify.TaskChange{Task: number}
-	wrong := func(field, message, hint string) (*verify.TaskChange, error) {
-		return nil, &bonded.Error{Code: bonded.CodeInvalid, Field: field, Message: "task " + itoa(number) + ": " + message, Hint: hint}
+	wrong := func(field, message, hint string) error {
+		return &bonded.Error{Code: bonded.CodeInvalid, Field: field, Message: "task " + itoa(number) + ": " + message, Hint: hint}
 	}
 	if i < len(n.Fields) && n.Fields[i] != "" {
 		for f := range strings.SplitSeq(n.Fields[i], ",") {
 			f = strings.TrimSpace(f)
 			if !slices.Contains(t.FieldsWanted, f) {
-				return wrong("--fields", "the request does not ask for "+f, nearest.Hint(f, t.FieldsWanted))
+				return nil, wrong("--fields", "the request does not ask for "+f, nearest.Hint(f, t.FieldsWanted))
 			}
 			c.FieldsWanted = append(c.FieldsWanted, f)
 		}
@@ -161,17 +161,17 @@ func (n *Narrowing) change(i, number int, t *apitype.CaseTaskView) (*verify.Task
 		*w.into = &at
 	}
 	if c.From != nil && (t.From == nil || c.From.Before(*t.From)) || c.To != nil && (t.To == nil || c.To.After(*t.To)) {
-		return wrong("--from, --to", "the window is wider than the request's", "")
+		return nil, wrong("--from, --to", "the window is wider than the request's", "")
 	}
 	if i < len(n.MaxSubjects) {
 		c.MaxSubjects = n.MaxSubjects[i]
 	}
 	if c.MaxSubjects < 0 || c.MaxSubjects > max(1, t.MaxSubjects) {
-		return wrong("--max-subjects", "more people than the request names", "at most "+itoa(max(1, t.MaxSubjects)))
+		return nil, wrong("--max-subjects", "more people than the request names", "at most "+itoa(max(1, t.MaxSubjects)))
 	}
 	if (len(c.FieldsWanted) == 0 || len(c.FieldsWanted) == len(t.FieldsWanted)) && c.From == nil && c.To == nil &&
 		(c.MaxSubjects == 0 || c.MaxSubjects == max(1, t.MaxSubjects)) {
-		return wrong("--fields", "nothing is taken away", "name fewer --fields, a smaller --max-subjects, or a shorter window with --from and --to")
+		return nil, wrong("--fields", "nothing is taken away", "name fewer --fields, a smaller --max-subjects, or a shorter window with --from and --to")
 	}
 	return c, nil
 }
