@@ -171,6 +171,9 @@ type statusJSON struct {
 	Unanchored  uint64        `json:"unanchored"`
 	Refused     uint64        `json:"refused_since_start"`
 	GrantSet    uint64        `json:"grant_set"`
+	Cases       uint64        `json:"cases"`             // releases to requesters of cases
+	Epoch       uint64        `json:"epoch,omitempty"`   // of the custodians in force
+	KeySet      string        `json:"key_set,omitempty"` // hexadecimal digest
 	KeyVersion  uint32        `json:"cell_key_version"`
 	Rewrapped   uint64        `json:"rewrapped"`
 	OldKeyUntil string        `json:"old_cell_key_until,omitempty"`
@@ -212,8 +215,11 @@ func (c *statusCmd) Run(e *env) error {
 func printStatus(out io.Writer, st *wire.Status, format string) error {
 	s := statusJSON{
 		Cell: st.Head.Cell, Sealed: st.Sealed, Reason: st.Reason, Subjects: st.Subjects, Releases: releasesJSON{st.Proven, st.Asserted, st.Resolved},
-		Unanchored: st.Unanchored, Refused: st.Refused, GrantSet: st.GrantSet, KeyVersion: st.KeyVersion, Rewrapped: st.Rewrapped,
+		Unanchored: st.Unanchored, Refused: st.Refused, GrantSet: st.GrantSet, Cases: st.Cases, Epoch: st.Epoch, KeyVersion: st.KeyVersion, Rewrapped: st.Rewrapped,
 		OldKeyUntil: clock(st.RewrapsUntil), Witnessed: clock(st.Witnessed), BookRows: st.Head.Seq,
+	}
+	if st.Epoch > 0 {
+		s.KeySet = fmt.Sprintf("%x", st.KeySet)
 	}
 	for _, v := range st.Waiting {
 		s.Waiting = append(s.Waiting, waitingJSON{string(v.Subject), v.Number, v.Index, clock(v.Until)})
@@ -239,6 +245,9 @@ func printStatus(out io.Writer, st *wire.Status, format string) error {
 	line("not yet anchored", s.Unanchored)
 	line("refused since start", s.Refused)
 	line("grant set", s.GrantSet)
+	if s.Epoch > 0 {
+		line("custodians", fmt.Sprintf("epoch %d, key set %s", s.Epoch, s.KeySet))
+	}
 	for _, v := range s.Waiting {
 		line("waiting", fmt.Sprintf("%s %d, announced by entry %d of the ledger, takes effect from %s", v.Subject, v.Number, v.Entry, v.From))
 	}

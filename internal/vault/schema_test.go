@@ -138,6 +138,7 @@ func TestPeriodsAreCalendarLengths(t *testing.T) {
 
 func FuzzDecodeFields(f *testing.F) {
 	f.Add(vault.EncodeFields([]vault.StoredField{{Field: 1, Version: bonded.ID{1}, Due: 5, Index: make([]byte, 16), Sealed: []byte("sealed")}, {Field: 300, Sealed: []byte{}}}))
+	f.Add(vault.EncodeFields(storedFields(nil, []byte("a"), []byte("b"), []byte("a"))))
 	f.Add([]byte{1, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		fields, err := vault.DecodeFields(b)
