@@ -65,7 +65,7 @@ func (r caseRecords) Release(ctx context.Context, c *handover.Certificate, from 
 		for at+n < len(items) && items[at+n].Collection == items[at].Collection && (out[at+n].Code == "") == (out[at].Code == "") && fitsRow(items[at:at+n+1]) {
 			n++
 		}
-		if err := r.releaseRun(ctx, call, c, from+at, items[at:at+n], out[at:at+n]); err != nil {
+		if err := r.releaseRun(call, c, from+at, items[at:at+n], out[at:at+n]); err != nil {
 			return err
 		}
 		at += n
@@ -93,7 +93,7 @@ func fitsRow(items []verify.ScopeItem) bool {
 
 // releaseRun enters one row, and asks for its items unless they are not to be
 // had.
-func (r caseRecords) releaseRun(ctx context.Context, call *Call, c *handover.Certificate, from int, items []verify.ScopeItem, out []handover.Released) error {
+func (r caseRecords) releaseRun(call *Call, c *handover.Certificate, from int, items []verify.ScopeItem, out []handover.Released) error {
 	one := *call
 	one.RequestID = bonded.NewID()
 	p := r.v.policy.Load()
