@@ -27,7 +27,6 @@ type toldCase struct {
 	received, decided, gagged, freed int64 // seconds; 0 for never
 	outcome, code                    string
 	targets, subjects                uint64
-	told                             []string
 	open                             bool
 	entries                          []*verify.OpenedCase
 }

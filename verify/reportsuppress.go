@@ -108,7 +108,7 @@ func hideOpen(def *reportTable, r *countedRow, k int64) shownRow {
 				c.peopleBand()
 			}
 		case columnStat:
-		default:
+		case columnFlow, columnStart, columnEnd, columnPlain:
 			if v < k {
 				c.band(k)
 			}
@@ -126,7 +126,7 @@ func hideClosed(def *reportTable, r *countedRow, k int64) *shownRow {
 		case columnPeople:
 			c.peopleBand()
 		case columnStat:
-		default:
+		case columnFlow, columnStart, columnEnd, columnPlain:
 			c.band(k)
 		}
 	}
@@ -321,7 +321,7 @@ func (t *shownTable) total(v []int64) {
 			c.none = true
 			continue
 		}
-		for _, r := range append(t.open[:len(t.open):len(t.open)], *t.rest) {
+		for _, r := range append(slices.Clip(t.open), *t.rest) {
 			p := &r.cells[i]
 			c.lo, c.hi = c.lo+p.lo, c.hi+p.hi
 			c.least = c.least || p.least || p.none

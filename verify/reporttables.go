@@ -132,15 +132,6 @@ func plainColumns(names ...string) []reportColumn {
 	return out
 }
 
-func tableOf(id string) *reportTable {
-	for i := range reportTables {
-		if reportTables[i].id == id {
-			return &reportTables[i]
-		}
-	}
-	return nil
-}
-
 func (t *reportTable) column(name string) int {
 	for i := range t.columns {
 		if t.columns[i].name == name {

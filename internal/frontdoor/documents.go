@@ -91,7 +91,7 @@ func (st *step) submit(f *file) error {
 	if d := st.s.rules.Deadline(c.row.Process, rules.Priority(c.row.Priority)); d > 0 {
 		c.Deadline = st.now.Add(d)
 	}
-	if err := st.move(rules.StateSubmitted, &act{by: rules.RoleRequester, person: c.row.Officer, content: [][32]byte{f.digest}, checked: true}); err != nil {
+	if err := st.move(rules.StateSubmitted, &act{by: rules.RoleRequester, person: c.row.Officer, content: [][32]byte{f.digest}, checked: true, detail: verify.SubmittedDetail(c.row.Priority, c.Treaty)}); err != nil {
 		return err
 	}
 	return st.beginSecrecy(f.digest)

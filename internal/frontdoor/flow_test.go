@@ -117,7 +117,7 @@ func TestCaseGoesFromRequestToReleasedFieldsAndNoOthers(t *testing.T) {
 	if len(got) != 3 || got["name"] != "Ada Beispiel" || got["passport"] != "C01X00T47" || got["email"] != "ada@example.org" {
 		t.Fatalf("opened %v", got)
 	}
-	want := "transition>submitted transition>verifying transition>preserved freeze:held transition>under_review transition>notice_pending transition>awaiting_quorum quorum opening>opening delivery>delivered:full notice:authority"
+	want := "transition>submitted:routine eu_epo transition>verifying transition>preserved freeze:held transition>under_review transition>notice_pending transition>awaiting_quorum quorum opening>opening delivery>delivered:full notice:authority"
 	if s := w.story(id); s != want {
 		t.Errorf("the entries are\n%s\nwant\n%s", s, want)
 	}

@@ -62,8 +62,8 @@ func TestPageRunsNothingAndFetchesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := string(files[report.HTML])
-	for _, banned := range []string{"<script", "javascript:", "<img", "<link", "@import", "url(", " on"} {
-		if i := strings.Index(page, banned); i >= 0 && banned != " on" {
+	for _, banned := range []string{"<script", "javascript:", "<img", "<link", "@import", "url("} {
+		if strings.Contains(page, banned) {
 			t.Errorf("the page has %q", banned)
 		}
 	}
