@@ -77,7 +77,7 @@ func TestCommandsLeadACase(t *testing.T) {
 		t.Helper()
 		var out, errs bytes.Buffer
 		var args []string
-		for _, f := range strings.Fields(line) {
+		for f := range strings.FieldsSeq(line) {
 			args = append(args, strings.ReplaceAll(f, "~", " "))
 		}
 		code := cli.Run(args, strings.NewReader(""), &out, &errs)

@@ -72,7 +72,7 @@ func (w *world) drive(id bonded.CaseID) {
 	w.t.Fatalf("the case does not come to its delivery: %s", w.story(id))
 }
 
-const wholeStory = "transition>submitted transition>verifying transition>preserved freeze:held transition>under_review transition>notice_pending transition>awaiting_quorum quorum opening>opening delivery>delivered:full notice:authority"
+const wholeStory = "transition>submitted:routine eu_epo transition>verifying transition>preserved freeze:held transition>under_review transition>notice_pending transition>awaiting_quorum quorum opening>opening delivery>delivered:full notice:authority"
 
 // TestCaseGoesOnAfterAFaultInAnyStep lets each step fail once, what the vault
 // does and what is committed, restarts, and wants the same entries as if

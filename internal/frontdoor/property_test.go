@@ -30,7 +30,7 @@ func TestEveryPathKeepsTheRulesOfTheDoor(t *testing.T) {
 		"proceed", "challenge", "rule", "ratify", "close", "withdraw", "secrecy_extend", "secrecy_end", "secrecy_challenge", "hold_extend", "hold_release",
 	}
 	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue {
-		w.must(f.Value.Set("12")) // two seconds each: more by -rapid.checks
+		w.must(f.Value.Set("8")) // two seconds each: more by -rapid.checks
 	}
 	rapid.Check(t, func(rt *rapid.T) {
 		id := w.randomCase(rt)
