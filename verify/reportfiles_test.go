@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"bonded"
 	"bonded/verify"
 )
@@ -37,20 +39,22 @@ func TestVectorsOfAReportedCell(t *testing.T) {
 	}
 	last := map[bonded.ID][32]byte{}
 	var public, closed bytes.Buffer
+	var slot []tlog.Hash
+	var before [32]byte // root of the slot before
 	enter := func(e *verify.CaseEntry, at uint64, to *bytes.Buffer) {
 		if e.Number > 1 {
 			e.Previous = last[e.Case]
 		}
 		index := int64(len(h.entries))
 		fields := e.Fields(func() verify.Salt { return salt(string(rune(index)) + e.Event) })
-		leaf := &verify.Leaf{Kind: verify.LeafCase, Cell: historyCell, Time: at, OpenBy: at + 86400*180, Root: verify.CommitFields(fields)}
+		leaf := &verify.Leaf{Kind: verify.LeafCase, Cell: historyCell, Time: at, OpenBy: at + 86400*180, Prev: before, Root: verify.CommitFields(fields)}
 		h.entries = append(h.entries, leaf.Encode())
 		o := verify.OpenCase(index, leaf.Encode(), fields, verify.FieldPerson)
 		placed, err := o.Check()
 		if err != nil {
 			t.Fatal(err)
 		}
-		last[e.Case] = placed.Hash
+		last[e.Case], slot = placed.Hash, append(slot, placed.Hash)
 		if to == nil {
 			return
 		}
@@ -60,15 +64,22 @@ func TestVectorsOfAReportedCell(t *testing.T) {
 		}
 		to.Write(append(b, '\n'))
 	}
-	for i, o := range all {
-		if i%3 == 0 {
-			enter(&verify.CaseEntry{Type: verify.EntryCover}, o.Leaf.Time, nil)
+	const day, perSlot = 86400, 4
+	for at := uint64(startOf(2026)); len(all) > 0; at += day {
+		slot = slot[:0]
+		for range perSlot {
+			if len(all) == 0 || all[0].Entry.Time > at {
+				enter(&verify.CaseEntry{Type: verify.EntryCover}, at, nil)
+				continue
+			}
+			o, to := all[0], &closed
+			if open[o.Entry.Case] {
+				to = &public
+			}
+			enter(o.Entry, at, to)
+			all = all[1:]
 		}
-		to := &closed
-		if open[o.Entry.Case] {
-			to = &public
-		}
-		enter(o.Entry, o.Leaf.Time, to)
+		before = verify.SlotRoot(slot)
 	}
 
 	// 2. The files.
