@@ -192,20 +192,35 @@ func (s *Service) packagePage(q frontdoorsql.Q, c *kase, o *quorum.Opening, page
 			return 0, err
 		}
 	}
-	at := 0
+	all := make([]*verify.PackageItem, 0, len(items))
 	err = s.releasedPage(q, c, page, func(it *verify.PackageItem) error {
-		if it.Code == "" && items[at].Envelope != [32]byte{} {
-			if err := s.combine(o, &items[at], it, partials, at); err != nil {
-				return err
-			}
+		all = append(all, it)
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	if len(all) != len(items) {
+		return 0, altered("release", nil)
+	}
+	err = each(len(all), func(i int) error {
+		if all[i].Code != "" || items[i].Envelope == [32]byte{} {
+			return nil
 		}
-		at++
+		return s.combine(o, &items[i], all[i], partials, i)
+	})
+	if err != nil {
+		return 0, err
+	}
+	for _, it := range all {
 		if it.Code == "" {
 			released++
 		}
-		return p.Add(it)
-	})
-	return released, err
+		if err := p.Add(it); err != nil {
+			return 0, err
+		}
+	}
+	return released, nil
 }
 
 // combine puts the quorum's answer to an item, or, where nobody can answer any

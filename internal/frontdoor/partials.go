@@ -2,6 +2,9 @@ package frontdoor
 
 import (
 	"context"
+	"runtime"
+	"sync"
+	"sync/atomic"
 
 	"bonded"
 	"bonded/internal/apitype"
@@ -64,24 +67,26 @@ func (s *Service) PutPartials(ctx context.Context, call *apitype.PersonCall, id 
 	if err != nil {
 		return nil, err
 	}
-	for i, raw := range in.Partials {
+	err = each(n, func(i int) error {
+		raw := in.Partials[i]
 		if items[i].Envelope == ([32]byte{}) {
 			if len(raw) > 0 {
-				return nil, invalid("partials", "a partial for an item without quorum fields", "")
+				return invalid("partials", "a partial for an item without quorum fields", "")
 			}
-			continue
+			return nil
 		}
 		p, err := quorum.ParsePartial(raw)
 		if err != nil || p.Role != role || uint64(p.Index) != member.Index { //nolint:gosec // at most 32
-			return nil, invalid("partials", "not a partial of the custodian who sends it", "")
+			return invalid("partials", "not a partial of the custodian who sends it", "")
 		}
 		e, label, err := s.envelope(&items[i], envelopes[i])
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if err := o.Verify(p, e, label); err != nil {
-			return nil, s.blame(ctx, id, name, err)
-		}
+		return o.Verify(p, e, label)
+	})
+	if err != nil {
+		return nil, s.blame(ctx, id, name, err)
 	}
 
 	// 4. Kept, and the release looked at again with the last of them.
@@ -105,6 +110,23 @@ func (s *Service) PutPartials(ctx context.Context, call *apitype.PersonCall, id 
 		return err
 	})
 	return &apitype.CasePartialsResult{Have: in.From + n, Complete: in.From+n == c.Scope.Items}, err
+}
+
+// each calls do with 0 to n-1 on all processors, and returns the error of the
+// lowest.
+func each(n int, do func(i int) error) error {
+	errs := make([]error, n)
+	var next atomic.Int64
+	var group sync.WaitGroup
+	for range min(n, runtime.GOMAXPROCS(0)) {
+		group.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				errs[i] = do(i)
+			}
+		})
+	}
+	group.Wait()
+	return firstErr(errs...)
 }
 
 // blame enters that a custodian gave a partial that is not of its share, once
