@@ -112,7 +112,13 @@ func (l Layout) createCell(ctx context.Context, p *Plan, c *CellPlan, policyText
 	promisePub, promise, _ := ed25519.GenerateKey(rand.Reader) // never fails since Go 1.24
 	var index [32]byte
 	_, _ = rand.Read(index[:])
-	for name, b := range map[string][]byte{"ledger.key": []byte(logKey), "promise.key": promise.Seed(), "index.key": index[:]} {
+	keys := map[string][]byte{"ledger.key": []byte(logKey), "promise.key": promise.Seed(), "index.key": index[:]}
+	if p.FrontDoor {
+		var cases [32]byte
+		_, _ = rand.Read(cases[:])
+		keys["cases.key"] = cases[:]
+	}
+	for name, b := range keys {
 		if err := writeFile(filepath.Join(dir, "keys", name), b); err != nil {
 			return nil, err
 		}

@@ -57,5 +57,22 @@ undo_window: %[6]s
 waiting_time: %[7]s
 require_proof: false
 `, c.ID, c.API, c.APITLS, c.Metrics, p.AnchorEvery, p.UndoWindow, p.WaitingTime)
+	if p.FrontDoor {
+		b.WriteString(frontDoorYAML)
+	}
 	return []byte(b.String())
 }
+
+// frontDoorYAML is the section of a front door on one machine: slots of a
+// second in place of a minute, so that nobody waits, and notices in a folder.
+const frontDoorYAML = `frontdoor:
+  slot: 1s
+  horizon: 10m
+  package_life: 24h
+  notice:
+    operator: Example AG
+    contact:
+      en: "Example AG, privacy desk, privacy@example.org. You may complain to the data protection authority of your country."
+    channels:
+      - outbox: {dir: outbox}
+`

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"crypto/ed25519"
 	"errors"
 	"io/fs"
 	"path/filepath"
@@ -24,6 +25,8 @@ func Cause(err error) string {
 //	admin/                       the firm's administrator: its key, the signed grant sets
 //	keys/                        credentials of principals
 //	CELL/vault, CELL/keyholder   the parties of a cell
+//	CELL/custodians/ID           its custodians, if it has a front door
+//	people/                      keys of those who act at the front doors
 //	witness-1 … witness-3        witnesses
 type Layout struct{ Dir string }
 
@@ -48,6 +51,32 @@ func (l Layout) Vault(cell bonded.CellID) string { return filepath.Join(l.Dir, s
 func (l Layout) Keyholder(cell bonded.CellID) string {
 	return filepath.Join(l.Dir, string(cell), "keyholder")
 }
+
+// Custodians returns the folder of a cell's custodians, one folder each.
+func (l Layout) Custodians(cell bonded.CellID) string {
+	return filepath.Join(l.Dir, string(cell), "custodians")
+}
+
+// Custodian returns a custodian's folder.
+func (l Layout) Custodian(cell bonded.CellID, id string) string {
+	return filepath.Join(l.Custodians(cell), id)
+}
+
+// CustodianPassphrase returns where a custodian on this machine finds its
+// passphrase.
+func (l Layout) CustodianPassphrase(cell bonded.CellID, id string) string {
+	return filepath.Join(l.Custodians(cell), id+".passphrase")
+}
+
+// Person returns the path of the key of somebody who acts at the front door of
+// a cell.
+func (l Layout) Person(cell bonded.CellID, id string) string {
+	return filepath.Join(l.Dir, "people", string(cell)+"-"+id+".json")
+}
+
+// AdminKey reads the administrator's key, which also orders the first ceremony
+// and signs the first entries of the register.
+func (l Layout) AdminKey() (ed25519.PrivateKey, error) { return l.adminKey() }
 
 // Witness returns the folder of witness n, from 1.
 func (l Layout) Witness(n int) string { return filepath.Join(l.Dir, "witness-"+strconv.Itoa(n)) }

@@ -22,6 +22,7 @@ type Plan struct {
 	WaitingTime string // as in vault.yaml and keyholder.yaml
 	Schema      []byte // YAML of the collections; nil for [DefaultSchema]
 	Budget      uint32 // distinct subjects an hour of the application's grant
+	FrontDoor   bool   // every cell takes cases; its custodians and register come after the start, see package foundation
 }
 
 // A CellPlan is one cell of a [Plan].

@@ -26,7 +26,7 @@ const StartWait = 60 * time.Second
 type Deployment struct {
 	Layout    Layout
 	Directory *verify.Directory
-	Processes []*Process // witnesses, then keyholders, then vaults
+	Processes []*Process // witnesses, then keyholders, vaults and custodians
 
 	lock *os.File // held while the deployment runs from here
 }
@@ -74,7 +74,39 @@ func Start(ctx context.Context, l Layout, bin string) (*Deployment, error) {
 			return nil, errors.Join(err, d.Stop())
 		}
 	}
+	for i := range dir.Cells {
+		if err := d.startCustodians(dir.Cells[i].ID, bin); err != nil {
+			return nil, errors.Join(err, d.Stop())
+		}
+	}
 	return d, nil
+}
+
+// startCustodians starts every custodian of a cell whose folder is here.
+func (d *Deployment) startCustodians(cell bonded.CellID, bin string) error {
+	entries, err := os.ReadDir(d.Layout.Custodians(cell))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("start custodians: %w", err)
+	}
+	for _, e := range entries {
+		if e.IsDir() {
+			if err := d.StartCustodian(cell, e.Name(), bin); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// StartCustodian starts the program of a custodian, which shows its page on a
+// free port of loopback and computes for what it approved.
+func (d *Deployment) StartCustodian(cell bonded.CellID, id, bin string) error {
+	d.add(string(cell)+"/custodian-"+id, filepath.Join(bin, "bonded-custodian"),
+		"--passphrase-file", d.Layout.CustodianPassphrase(cell, id), "serve", d.Layout.Custodian(cell, id))
+	return d.Processes[len(d.Processes)-1].start()
 }
 
 func (d *Deployment) add(name string, args ...string) {
