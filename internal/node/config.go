@@ -42,6 +42,8 @@ type ContactConfig struct {
 	Collection string `yaml:"collection"`
 	Address    string `yaml:"address"`  // field, such as email
 	Language   string `yaml:"language"` // field with a BCP 47 tag; absent: the cell's language
+
+	FrontDoor *FrontDoorConfig `yaml:"frontdoor"` // absent: the cell takes no cases
 }
 
 // A WitnessConfig is witness.yaml.

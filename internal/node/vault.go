@@ -63,6 +63,7 @@ type vaultNode struct {
 	lawChanges time.Time // when a rule of law changes its status next; zero if none is known
 	registry   *prometheus.Registry
 
+	door        *door         // nil: the cell takes no cases
 	check       bool          // the operator's own files are to be checked, whatever is in force
 	policyText  []byte        // in force
 	grantsFile  []byte        // in force
@@ -110,6 +111,10 @@ func RunVault(ctx context.Context, dir string, o Options, log *slog.Logger) erro
 		return err
 	}
 	defer n.vault.Close()
+	if err := n.openFrontDoor(ctx); err != nil {
+		return err
+	}
+	defer n.closeFrontDoor()
 	// 5. Everything that runs until the end.
 	return n.run(ctx)
 }
@@ -355,8 +360,12 @@ func (n *vaultNode) ledgerSize() uint64 {
 func (n *vaultNode) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	_, raw, _ := n.cells.get()
+	var cases api.Cases
+	if n.door != nil {
+		cases = n.door.service
+	}
 	face, err := api.New(api.Config{
-		Service: n.vault, Directory: raw, Registry: n.registry, Logger: n.log,
+		Service: n.vault, Cases: cases, Cell: n.conf.Cell, Directory: raw, Registry: n.registry, Logger: n.log,
 		Limits: api.Limits{InFlight: n.conf.InFlight, PerSecond: float64(n.conf.RatePerMin) / 60, Burst: n.conf.RatePerMin / 60},
 	})
 	if err != nil {
@@ -374,6 +383,7 @@ func (n *vaultNode) run(ctx context.Context) error {
 	g.Go(func() error { return n.reconnects(ctx) })
 	g.Go(func() error { return n.reloadLoop(ctx) })
 	g.Go(func() error { return n.watchDisk(ctx) })
+	n.runFrontDoor(ctx, g)
 	g.Go(func() error { return serveHTTP(ctx, n.conf.Listen, nil, mux, n.log) })
 	if n.conf.ListenTLS != "" {
 		conf := &tls.Config{
