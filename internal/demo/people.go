@@ -16,9 +16,10 @@ import (
 type people struct {
 	values map[string]bool // every personal value of the file
 	cn, eu person
+	quorum person // somebody in the default cell with a phone number and a date of birth
 }
 
-type person struct{ id, name string }
+type person struct{ id, name, phone, born string }
 
 // of returns somebody who sits in the cell.
 func (p *people) of(cell bonded.CellID) person {
@@ -65,12 +66,17 @@ func readPeople(path string) (*people, error) {
 				p.values[rec[i]] = true
 			}
 		}
-		who := person{rec[id], rec[name]}
+		who := person{id: rec[id], name: rec[name]}
+		if e, b := at("phone"), at(quorumField); e >= 0 && b >= 0 {
+			who.phone, who.born = rec[e], rec[b]
+		}
 		switch {
 		case rec[country] == "CN" && p.cn.id == "":
 			p.cn = who
 		case rec[country] == "DE" && p.eu.id == "":
 			p.eu = who
+		case rec[country] == "US" && p.quorum.id == "" && who.phone != "" && who.born != "" && who.name != "":
+			p.quorum = who
 		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"bonded/client"
 	"bonded/internal/apitype"
 	"bonded/internal/deploy"
+	"bonded/internal/foundation"
 	"bonded/internal/intake"
 )
 
@@ -41,6 +42,9 @@ type story struct {
 	people *people
 	sum    *intake.Summary
 	refuse int // reads refused so far
+
+	founder  *foundation.Founder // of the default cell
+	released string              // path of the release package
 	shred  apitype.Found
 }
 
@@ -58,12 +62,15 @@ func Run(ctx context.Context, o Options) (*deploy.Deployment, error) {
 		tell  func(context.Context) error
 	}{
 		{"A deployment: two cells, two keyholders, three witnesses", s.deploy},
+		{"Custodians hold a ceremony: a key that nobody has", s.found},
 		{"People of eight countries come in", s.bring},
 		{"Each sits in the cell of its law, and nothing is readable at rest", s.atRest},
 		{"An application reads and searches", s.readAndFind},
 		{"An application in the wrong place is refused", s.wrongPlace},
 		{"One person is erased, and old copies do not bring them back", s.erase},
+		{"An authority asks at the front door", s.openCase},
 		{"Anyone can check", s.check},
+		{"The public can count", s.report},
 	} {
 		s.printf("\n== %s\n", chapter.title)
 		began := time.Now()
@@ -92,7 +99,7 @@ func (s *story) deploy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.Bin, p.UndoWindow = s.Bin, "0s"
+	p.Bin, p.UndoWindow, p.FrontDoor = s.Bin, "0s", true
 	l := deploy.Layout{Dir: s.dir}
 	if err := deploy.Create(ctx, l, p, time.Now()); err != nil {
 		return err
