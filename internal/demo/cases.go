@@ -60,16 +60,15 @@ func (s *story) registerAgency(ctx context.Context) error {
 		level    int
 	}{{officerGood, "KHK Meyer", 3}, {officerMail, "KOK Schulz", 1}} {
 		key := s.officerKey(o.id)
-		if err := s.bonded(ctx, nil, "request", "keygen", "--no-passphrase", key); err != nil {
-			return err
+		var made struct {
+			Signing string `json:"signing_key"`
 		}
-		pub, err := officerPublic(key)
-		if err != nil {
+		if err := s.bonded(ctx, &made, "request", "keygen", "--no-passphrase", key); err != nil {
 			return err
 		}
 		if err := f.Register(ctx, admin, verify.RegistryPerson, o.id, &verify.Person{
 			Format: verify.LabelPerson, Cell: f.Cell, ID: o.id, Version: 1, Role: "requester", Agency: agencyID, Organisation: "Landeskriminalamt Beispielland",
-			Name: o.name, Phone: "+49 30 5550 117", Key: pub, Level: o.level, NotBefore: now.Add(-time.Minute), NotAfter: now.AddDate(1, 0, 0),
+			Name: o.name, Phone: "+49 30 5550 117", Key: made.Signing, Level: o.level, NotBefore: now.Add(-time.Minute), NotAfter: now.AddDate(1, 0, 0),
 		}); err != nil {
 			return err
 		}
@@ -80,20 +79,6 @@ func (s *story) registerAgency(ctx context.Context) error {
 }
 
 func (s *story) officerKey(id string) string { return filepath.Join(s.dir, "officers", id+".key") }
-
-// officerPublic reads the signing key of an officer from what keygen wrote
-// beside the key.
-func officerPublic(key string) (string, error) {
-	b, err := os.ReadFile(strings.TrimSuffix(key, ".key") + ".json") //nolint:gosec // inside the deployment
-	if err != nil {
-		return "", err
-	}
-	var p struct {
-		Key string `json:"signing_key"`
-	}
-	err = json.Unmarshal(b, &p)
-	return p.Key, err
-}
 
 // bonded runs the bonded program and decodes its JSON into out.
 func (s *story) bonded(ctx context.Context, out any, args ...string) error {
