@@ -78,7 +78,7 @@ func (s *story) registerAgency(ctx context.Context) error {
 	return nil
 }
 
-func (s *story) officerKey(id string) string { return filepath.Join(s.dir, "officers", id+".key") }
+func (s *story) officerKey(id string) string { return filepath.Join(s.dir, "officers", id, "officer.key") }
 
 // bonded runs the bonded program and decodes its JSON into out.
 func (s *story) bonded(ctx context.Context, out any, args ...string) error {
@@ -146,7 +146,7 @@ func (s *story) goodRequest(ctx context.Context) error {
 		return err
 	}
 	s.line("counsel narrows it to", "phone, "+quorumField)
-	if err := s.bonded(ctx, nil, "request", "accept", id.String(), "--key", s.officerKey(officerGood)); err != nil {
+	if err := s.bonded(ctx, nil, "request", "accept", id.String(), "--as", officerGood, "--key", s.officerKey(officerGood)); err != nil {
 		return err
 	}
 	for _, p := range []string{"legal-2", "legal-3"} {
@@ -199,7 +199,7 @@ func openingIndex(v *apitype.CaseView) any {
 func (s *story) openPackage(ctx context.Context, id bonded.CaseID) error {
 	pkg, out := filepath.Join(s.dir, "officers", "case.bonded"), filepath.Join(s.dir, "officers", "case.csv")
 	key := s.officerKey(officerGood)
-	if err := s.bonded(ctx, nil, "request", "fetch", id.String(), "--key", key, "-f", pkg); err != nil {
+	if err := s.bonded(ctx, nil, "request", "fetch", id.String(), "--as", officerGood, "--key", key, "-f", pkg); err != nil {
 		return err
 	}
 	if err := s.bonded(ctx, nil, "request", "open", pkg, "--key", key, "--format", "csv", "-f", out); err != nil {
@@ -282,7 +282,10 @@ func (s *story) writeRequest(name, officer, person, priority string, fields []st
 	if err := os.WriteFile(doc, []byte("Order of the court of "+priority+" priority, file 4711\n"), 0o600); err != nil {
 		return "", err
 	}
-	now := time.Now().UTC().Truncate(time.Second)
+	now, flags := time.Now().UTC().Truncate(time.Second), ""
+	if priority == "emergency" {
+		flags = "  flags: [emergency]\n"
+	}
 	text := fmt.Sprintf(`cell: %s
 kind: disclosure
 officer: %s
@@ -294,7 +297,7 @@ authorisation:
   legal_basis:
     - {law: "Convention on Mutual Assistance in Criminal Matters", article: "6"}
   priority: %s
-  valid_from: %s
+%s  valid_from: %s
   valid_to: %s
   offence: {category: fraud, provision: "Section 263 StGB", max_penalty_years: 5}
   necessity: The account was used for the fraud under investigation, and these fields tell its holder apart.
@@ -312,7 +315,7 @@ tasks:
     collection: users
     fields_wanted: [%s]
     max_subjects: 1
-`, s.founder.Cell, officer, agencyID, priority, stamp(now.Add(-time.Hour)), stamp(now.AddDate(0, 1, 0)), stamp(now.Add(-2*time.Hour)), stamp(now.Add(-2*time.Hour)),
+`, s.founder.Cell, officer, agencyID, priority, flags, stamp(now.Add(-time.Hour)), stamp(now.AddDate(0, 1, 0)), stamp(now.Add(-2*time.Hour)), stamp(now.Add(-2*time.Hour)),
 		filepath.Base(doc), person, strings.Join(fields, ", "))
 	path := filepath.Join(dir, name)
 	return path, os.WriteFile(path, []byte(text), 0o600)

@@ -70,7 +70,6 @@ func Run(ctx context.Context, o Options) (*deploy.Deployment, error) {
 		{"One person is erased, and old copies do not bring them back", s.erase},
 		{"An authority asks at the front door", s.openCase},
 		{"Anyone can check", s.check},
-		{"The public can count", s.report},
 	} {
 		s.printf("\n== %s\n", chapter.title)
 		began := time.Now()

@@ -34,6 +34,8 @@ type VaultConfig struct {
 	InFlight     int           `yaml:"in_flight"`                     // calls at once; absent: 1024
 	RequireProof bool          `yaml:"require_proof" required:"true"` // true: bearer keys are refused whatever the grant says
 	Contact      ContactConfig `yaml:"contact"`                       // where people are told of cases about them; absent: nowhere
+
+	FrontDoor *FrontDoorConfig `yaml:"frontdoor"` // absent: the cell takes no cases
 }
 
 // A ContactConfig names the fields that say where a person is told, and in
@@ -42,8 +44,6 @@ type ContactConfig struct {
 	Collection string `yaml:"collection"`
 	Address    string `yaml:"address"`  // field, such as email
 	Language   string `yaml:"language"` // field with a BCP 47 tag; absent: the cell's language
-
-	FrontDoor *FrontDoorConfig `yaml:"frontdoor"` // absent: the cell takes no cases
 }
 
 // A WitnessConfig is witness.yaml.

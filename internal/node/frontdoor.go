@@ -21,7 +21,7 @@ import (
 	"bonded/internal/notice"
 	"bonded/internal/seal"
 	"bonded/internal/sqldb"
-	"bonded/internal/wire"
+	"bonded/internal/succession"
 	"bonded/verify"
 )
 
@@ -102,7 +102,7 @@ func (n *vaultNode) openFrontDoor(ctx context.Context) error {
 		waiting = -1 // none, in place of the default
 	}
 	door.service, err = frontdoor.New(ctx, frontdoor.Config{
-		Cell: n.conf.Cell, Jurisdiction: n.cell.Jurisdictions[0], Place: place, DB: door.db, Book: frontdoor.Casebook(door.book), Records: n.vault,
+		Cell: n.conf.Cell, Jurisdiction: n.cell.Jurisdictions[0], Place: place, DB: door.db, Book: frontdoor.Casebook(door.book), Records: n.vault.Records(),
 		Clock: witnessClock{n.ledger}, Rules: pack, Key: cases, Admin: admin, Packages: filepath.Join(n.dir, "packages"),
 		Suite: n.cell.Suite, Directory: verify.DirectoryDigest(raw), Sign: n.signPackage, Notices: sender, LedgerURL: url,
 		Custody: n.custodyInForce, Waiting: waiting, PackageLife: c.PackageLife.Duration, DraftLife: c.DraftLife.Duration, Logger: n.log,
@@ -145,24 +145,19 @@ func (n *vaultNode) signPackage(message []byte) []byte { return ed25519.Sign(n.i
 // approvals by them, and the vault seals quorum fields under their release
 // key.
 func (n *vaultNode) custodyInForce(ctx context.Context, chain *apitype.CustodyChain) error {
-	c := new(wire.Custody)
+	links := make([]succession.Link, len(chain.Certificates))
 	for i := range chain.Certificates {
 		l := &chain.Certificates[i]
-		link := wire.CustodyLink{Certificate: l.Certificate, Proof: []byte(l.Proof)}
+		links[i] = succession.Link{Certificate: l.Certificate, Proof: []byte(l.Proof)}
 		var err error
-		if link.Opening, err = json.Marshal(l.Opening); err != nil {
+		if links[i].Opening, err = json.Marshal(l.Opening); err != nil {
 			return err
 		}
 		if l.Order != nil {
-			link.Order = l.Order.Encode()
+			links[i].Order = l.Order.Encode()
 		}
-		c.Links = append(c.Links, link)
 	}
-	res, err := n.line.Custody(ctx, c)
-	if err != nil {
-		return err
-	}
-	return n.vault.SetReleaseKey(ctx, res.Key)
+	return n.vault.SetCustody(ctx, links)
 }
 
 // witnessClock is the time of this machine, and that of the witnesses.
