@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -154,10 +155,12 @@ func (s *story) goodRequest(ctx context.Context) error {
 			return err
 		}
 	}
-	if _, err := f.Decide(ctx, "legal-2", id, "proceed", nil); err != nil {
+	s.line("two other people approve the tasks as they stand", "legal-2, legal-3")
+	first, err := s.notice(ctx, 1)
+	if err != nil {
 		return err
 	}
-	s.line("two other people approve the tasks as they stand", "legal-2, legal-3")
+	s.line("the person is told, and has time to go to court", first)
 
 	// 3. Three custodians, each a process of its own.
 	if _, err := f.AwaitScope(ctx, "legal-1", id); err != nil {
@@ -225,11 +228,11 @@ func (s *story) openPackage(ctx context.Context, id bonded.CaseID) error {
 	if _, err := s.founder.Decide(ctx, "legal-1", id, "close", nil); err != nil && bonded.CodeOf(err) != bonded.CodeConflict {
 		return err
 	}
-	name, err := s.notice(ctx)
+	name, err := s.notice(ctx, 2)
 	if err != nil {
 		return err
 	}
-	s.line("the person is told; the notice lies in the outbox", name)
+	s.line("the person is told what was opened", name)
 	s.released = pkg
 	return nil
 }
@@ -251,18 +254,24 @@ func (s *story) readQuorumField(ctx context.Context) error {
 	return nil
 }
 
-// notice waits for the notice to the person.
-func (s *story) notice(ctx context.Context) (string, error) {
+// notice waits until there are so many notices to people and returns the name
+// of the newest.
+func (s *story) notice(ctx context.Context, n int) (string, error) {
 	dir := filepath.Join(s.d.Layout.Vault(s.founder.Cell), "outbox")
 	for {
 		entries, err := os.ReadDir(dir)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return "", err
 		}
+		var names []string
 		for _, e := range entries {
-			if strings.HasSuffix(e.Name(), ".json") {
-				return e.Name(), nil
+			if strings.HasSuffix(e.Name(), ".json") && !slices.Contains(s.notices, e.Name()) {
+				names = append(names, e.Name())
 			}
+		}
+		if len(names)+len(s.notices) >= n {
+			s.notices = append(s.notices, names...)
+			return "outbox/" + s.notices[len(s.notices)-1], nil
 		}
 		select {
 		case <-time.After(100 * time.Millisecond):

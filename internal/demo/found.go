@@ -42,7 +42,7 @@ func (s *story) found(ctx context.Context) error {
 		s.line("custodians of the "+r+" role", fmt.Sprintf("%d of %d are needed", s.founder.Plan.Thresholds[r], s.members(r)))
 	}
 	s.line("the ceremony's certificate is in the ledger, entry", chain.Certificates[0].Opening.Index)
-	s.line("in the register, each confirmed by an independent custodian", fmt.Sprintf("%d people", len(s.founder.Plan.People)))
+	s.line("in the register, each confirmed by an independent custodian", fmt.Sprintf("%d people", len(s.founder.Plan.People)+len(s.founder.Plan.Custodians)))
 	s.line("ceremony and register took", time.Since(began).Round(100*time.Millisecond))
 	// Custodians run by themselves from here on.
 	for _, c := range s.founder.Plan.Custodians {

@@ -45,6 +45,7 @@ type story struct {
 
 	founder  *foundation.Founder // of the default cell
 	released string              // path of the release package
+	notices  []string            // files of notices seen so far
 	shred  apitype.Found
 }
 

@@ -64,11 +64,14 @@ require_proof: false
 }
 
 // frontDoorYAML is the section of a front door on one machine: slots of a
-// second in place of a minute, so that nobody waits, and notices in a folder.
+// second in place of a minute and seconds to object in place of a week, so that
+// nobody waits, and notices in a folder.
 const frontDoorYAML = `frontdoor:
   slot: 1s
   horizon: 10m
   package_life: 24h
+  rules:
+    timers: {challenge: 3s}
   notice:
     operator: Example AG
     contact:

@@ -23,6 +23,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -102,12 +103,28 @@ func (f *Founder) Found(ctx context.Context) error {
 	if _, err := f.Ceremony(ctx, admin); err != nil {
 		return err
 	}
-	for _, p := range f.Plan.People {
-		if err := f.AddPerson(ctx, admin, p); err != nil {
-			return err
-		}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(4)
+	for _, c := range f.Plan.Custodians {
+		g.Go(func() error { return f.AddCustodian(ctx, admin, c) })
 	}
-	return nil
+	for _, p := range f.Plan.People {
+		g.Go(func() error { return f.AddPerson(ctx, admin, p) })
+	}
+	return g.Wait()
+}
+
+// AddCustodian says in the register which organisation a custodian belongs to.
+func (f *Founder) AddCustodian(ctx context.Context, admin *client.PersonClient, c Custodian) error {
+	m, err := f.Member(c.ID)
+	if err != nil {
+		return err
+	}
+	now := f.Now().UTC().Truncate(time.Second)
+	return f.Register(ctx, admin, verify.RegistryPerson, c.ID, &verify.Person{
+		Format: verify.LabelPerson, Cell: f.Cell, ID: c.ID, Version: 1, Role: "custodian", Organisation: c.Organisation, Name: c.ID,
+		Key: verify.EncodePublicKey(m.Approval), NotBefore: now.Add(-time.Minute), NotAfter: now.AddDate(1, 0, 0),
+	})
 }
 
 // Admin returns the front door as the directory's administrator calls it.
@@ -314,8 +331,8 @@ func (f *Founder) Register(ctx context.Context, admin *client.PersonClient, kind
 	if err != nil {
 		return err
 	}
-	for _, c := range f.Plan.Custodians {
-		if c.Role == verify.RoleIndependent {
+	for _, c := range slices.Backward(f.Plan.Custodians) {
+		if c.Role == verify.RoleIndependent && c.ID != id { // nobody confirms themselves
 			if _, err := f.Custodian(ctx, c.ID, "confirm", f.D.Layout.Custodian(f.Cell, c.ID), kind, id); err != nil {
 				return err
 			}

@@ -20,6 +20,7 @@ type freshness struct {
 	start     time.Time // of this unsealing
 	witnessed time.Time // of the newest checkpoint accepted
 	checked   bool      // the start check has passed
+	named     bool      // the newest anchor shown in its place since the start names a head
 
 	index int64 // of the newest entry up to which every one was shown; any may be passed over once the start check is
 	size  int64
@@ -64,12 +65,12 @@ func (k *Keyholder) witnessed(now time.Time) (bonded.Code, string) {
 // unlocks then, and the error has code restored_old. Evidence that does not
 // hold has code not_witnessed.
 //
-// The first unlock after a start waits for an anchor that is the newest entry
-// of its checkpoint, cosigned after the start, and names a head: an old anchor
-// cannot vouch for an old database, nor one that is silent about the book. And
-// every entry between the one accepted last and it must have been shown, see
-// [Keyholder.CatchUp]: what any anchor since then has said of the book and the
-// tombstones counts, and not what the vault chose to show.
+// The first unlock after a start waits until every entry of a checkpoint
+// cosigned after the start was shown, from the one accepted last on, and the
+// newest anchor among them names a head: an old anchor cannot vouch for an old
+// database, nor one that is silent about the book. What any anchor since then
+// has said of the book and the tombstones counts, and not what the vault chose
+// to show. Entries that are no anchors are shown by [Keyholder.CatchUp].
 func (k *Keyholder) Anchor(_ context.Context, a *wire.Anchor) func() (*wire.AnchorResult, error) {
 	fail := func(err error) func() (*wire.AnchorResult, error) {
 		return func() (*wire.AnchorResult, error) { return nil, err }
@@ -110,15 +111,14 @@ func (k *Keyholder) Anchor(_ context.Context, a *wire.Anchor) func() (*wire.Anch
 	walked := seen.in.Index <= k.fresh.next()
 	if seen.in.Index >= k.fresh.index && (walked || k.fresh.checked) { // an older one still covers its segments
 		k.fresh.index, k.fresh.leaf = seen.in.Index, [32]byte(seen.in.LeafHash)
+		k.fresh.named = seen.head != nil
 	}
 	k.fresh.size = max(k.fresh.size, seen.in.Checkpoint.Size)
 	if at := seen.in.Checkpoint.WitnessTime(); at.After(k.fresh.witnessed) {
 		k.fresh.witnessed = at
 	}
-	newest := seen.in.Index == seen.in.Checkpoint.Size-1 && seen.head != nil
-	if !k.fresh.checked && newest && walked && !seen.in.Checkpoint.WitnessTime().Before(k.fresh.start.Truncate(time.Second)) {
-		k.fresh.checked = true
-		k.log.LogAttrs(context.Background(), slog.LevelInfo, "start check passed", slog.Int64("ledger_size", seen.in.Checkpoint.Size))
+	if walked {
+		k.startCheck(seen.in.Checkpoint)
 	}
 	p.commit.Anchor = k.acceptedAnchor()
 	k.enqueue(p)
@@ -139,6 +139,17 @@ func (k *Keyholder) Anchor(_ context.Context, a *wire.Anchor) func() (*wire.Anch
 		result.Head = ks.signHead(p.head)
 		return result, nil
 	}
+}
+
+// startCheck passes the start check if a checkpoint, cosigned after the start,
+// has no entry that was not shown. The caller holds mu.
+func (k *Keyholder) startCheck(cp *verify.Checkpoint) {
+	f := &k.fresh
+	if f.checked || !f.named || f.next() != cp.Size || cp.WitnessTime().Before(f.start.Truncate(time.Second)) {
+		return
+	}
+	f.checked = true
+	k.log.LogAttrs(context.Background(), slog.LevelInfo, "start check passed", slog.Int64("ledger_size", cp.Size))
 }
 
 // tombstonesSeen takes note of how many tombstones an anchor names. The caller

@@ -41,6 +41,7 @@ func (k *Keyholder) CatchUp(_ context.Context, c *wire.CatchUp) func() (*wire.Ca
 		p.undo = append(p.undo, func() { k.fresh = before })
 		k.fresh.index, k.fresh.leaf = in.Index, [32]byte(in.LeafHash)
 		k.fresh.size = max(k.fresh.size, in.Checkpoint.Size)
+		k.startCheck(in.Checkpoint)
 		p.commit.Anchor = k.acceptedAnchor()
 	}
 	k.enqueue(p)

@@ -301,6 +301,24 @@ func (n *vaultNode) showAnchor(ctx context.Context, number uint64, a *wire.Ancho
 	if len(res.Missing) > 0 {
 		n.log.LogAttrs(ctx, slog.LevelError, "the keyholder misses rows for keys it released", slog.Int("rows", len(res.Missing)), slog.Uint64("anchor", number))
 	}
+	return n.showRest(ctx)
+}
+
+// showRest shows the keyholder what stands after the newest anchor: leaves of
+// cases come between anchors, and its start check asks for all there is.
+func (n *vaultNode) showRest(ctx context.Context) error {
+	for range 3 { // more may come meanwhile; the next anchor goes on
+		cp, err := n.ledger.Latest()
+		if err != nil {
+			return err
+		}
+		if err := n.catchUp(ctx, cp.Size); err != nil {
+			return err
+		}
+		if now, err := n.ledger.Latest(); err != nil || now.Size == cp.Size {
+			return err
+		}
+	}
 	return nil
 }
 
