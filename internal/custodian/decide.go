@@ -8,6 +8,7 @@ import (
 
 	"bonded"
 	"bonded/internal/apitype"
+	"bonded/internal/frontdoor/rules"
 	"bonded/internal/quorum"
 	"bonded/internal/recipient"
 	"bonded/verify"
@@ -115,10 +116,10 @@ func (f *Folder) Compute(ctx context.Context, door Door, id bonded.CaseID) (bool
 	}
 	// 2. The opening in the ledger.
 	p, err := door.Opening(ctx, id)
-	if bonded.CodeOf(err) == bonded.CodeBusy {
+	switch code := bonded.CodeOf(err); {
+	case code == bonded.CodeBusy, code == bonded.CodeStale, code == bonded.CodeConflict && waits(c.State):
 		return false, nil
-	}
-	if err != nil {
+	case err != nil:
 		return false, err
 	}
 	rel, err := f.opened(c, p)
@@ -175,6 +176,15 @@ func (f *Folder) Compute(ctx context.Context, door Door, id bonded.CaseID) (bool
 		return false, err
 	}
 	return true, f.enter(c, "computed", "")
+}
+
+// waits reports whether an opening may still come in a state.
+func waits(state string) bool {
+	switch rules.State(state) {
+	case rules.StateUnderReview, rules.StateAwaitingQuorum, rules.StateOpening, rules.StateEmergencyOpened:
+		return true
+	}
+	return false
 }
 
 // opened verifies the entry of the opening: a quorum approved exactly this
