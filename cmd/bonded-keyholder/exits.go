@@ -28,19 +28,20 @@ func exitOf(code bonded.Code) int {
 		return exitBadInput
 	case bonded.CodeUnauthenticated, bonded.CodeProof:
 		return exitWho
-	case bonded.CodeExpiredBasis, bonded.CodeForbidden, bonded.CodeBearerForbidden, bonded.CodeKeyholderRefused:
+	case bonded.CodeExpiredBasis, bonded.CodeForbidden, bonded.CodeBearerForbidden, bonded.CodeKeyholderRefused, bonded.CodeRefusedRequest:
 		return exitRefused
 	case bonded.CodeUnknownCollection, bonded.CodeWithheld, bonded.CodeErased:
 		return exitAbsent
-	case bonded.CodeConflict, bonded.CodeErasing, bonded.CodeIdempotency, bonded.CodeFrozen:
+	case bonded.CodeConflict, bonded.CodeErasing, bonded.CodeIdempotency, bonded.CodeFrozen,
+		bonded.CodeBelowQuorum, bonded.CodeStaleShare:
 		return exitConflict
 	case bonded.CodeWrongCell, bonded.CodeRoutingConflict, bonded.CodeNoCell:
 		return exitPlace
-	case bonded.CodeRateLimited, bonded.CodeBudget, bonded.CodeBusy:
+	case bonded.CodeRateLimited, bonded.CodeBudget, bonded.CodeBusy, bonded.CodeUndelivered:
 		return exitLater
 	case bonded.CodeSealed, bonded.CodeKeyholder, bonded.CodeNotWritable, bonded.CodeStale, bonded.CodeRestored:
 		return exitClosed
-	case bonded.CodeAltered:
+	case bonded.CodeAltered, bonded.CodeAtFault:
 		return exitIntegrity
 	case bonded.CodeConfig:
 		return exitConfig
