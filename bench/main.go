@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/signal"
 	"time"
+
+	"bonded"
 )
 
 type options struct {
@@ -35,7 +37,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	fs.IntVar(&o.rounds, "rounds", 3, "rounds of each measurement; the median counts")
 	fs.DurationVar(&o.duration, "duration", 5*time.Second, "length of one round, at most 1m")
 	fs.IntVar(&o.people, "people", 10_000, "people in the cell")
-	fs.StringVar(&o.only, "only", "", "one part: read, create, batch, import, proven, size")
+	fs.StringVar(&o.only, "only", "", "one part: read, create, batch, import, proven, size, frontdoor")
+	short := fs.Bool("short", false, "one round of everything")
 	echo := fs.String("serve-echo", "", "serve the baseline at this address (used by bench itself)")
 	if err := fs.Parse(args); err != nil {
 		return 2
@@ -43,6 +46,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if *echo != "" {
 		fmt.Fprintln(stderr, serveEcho(*echo))
 		return 1
+	}
+	if *short {
+		o.rounds = 1
 	}
 	if o.duration > time.Minute || o.rounds < 1 || o.rounds > 20 {
 		fmt.Fprintln(stderr, "bench: rounds are 1 to 20, a round is at most one minute")
@@ -53,6 +59,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	err := measure(ctx, &o, stdout, stderr)
 	if err != nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintln(stderr, "bench:", err)
+		if e, ok := errors.AsType[*bonded.Error](err); ok && e.Hint != "" {
+			fmt.Fprintln(stderr, "bench: hint:", e.Hint)
+		}
 		return 1
 	}
 	return 0
@@ -62,13 +71,42 @@ func measure(ctx context.Context, o *options, out, log io.Writer) error {
 	if o.large {
 		return measureLarge(ctx, o, out, log)
 	}
+	t := newTable(out)
+	t.printf("machine: %s, load %s; %d rounds of %s, medians; %d people\n\n", machine(), loadAverage(), o.rounds, o.duration, o.people)
+	if o.only != "frontdoor" {
+		if err := measureCell(ctx, o, t, log); err != nil {
+			return err
+		}
+	}
+	if o.only == "" || o.only == "frontdoor" {
+		if err := measureFrontDoor(ctx, o, t, log); err != nil {
+			return fmt.Errorf("frontdoor: %w", err)
+		}
+	}
+	t.summary()
+	return nil
+}
+
+// measureFrontDoor measures a cell of its own, with custodians.
+func measureFrontDoor(ctx context.Context, o *options, t *table, log io.Writer) error {
+	if err := benchQuorum(o, t); err != nil {
+		return err
+	}
+	b, err := newBench(o, log)
+	if err != nil {
+		return err
+	}
+	defer b.stop()
+	return benchFrontDoor(ctx, b, t)
+}
+
+// measureCell measures the daily path of a cell beside the baseline.
+func measureCell(ctx context.Context, o *options, t *table, log io.Writer) error {
 	b, err := start(ctx, o, log)
 	if err != nil {
 		return err
 	}
 	defer b.stop()
-	t := newTable(out)
-	t.printf("machine: %s; %d rounds of %s, medians; %d people\n\n", machine(), o.rounds, o.duration, o.people)
 	parts := []struct {
 		name string
 		run  func(context.Context, *bench, *table) error
@@ -88,6 +126,5 @@ func measure(ctx context.Context, o *options, out, log io.Writer) error {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-	t.summary()
 	return nil
 }

@@ -36,16 +36,24 @@ type bench struct {
 	log    io.Writer
 
 	refs []apitype.Found // people in the cell
+	born bool            // people have a date of birth
 
 	warming time.Duration // longer than usual, see measureLarge
 }
 
-func start(ctx context.Context, o *options, log io.Writer) (*bench, error) {
+func newBench(o *options, log io.Writer) (*bench, error) {
 	dir, err := os.MkdirTemp("", "bonded-bench-")
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{o: o, dir: dir, log: log}
+	return &bench{o: o, dir: dir, log: log}, nil
+}
+
+func start(ctx context.Context, o *options, log io.Writer) (*bench, error) {
+	b, err := newBench(o, log)
+	if err != nil {
+		return nil, err
+	}
 	if err := b.startCell(ctx); err != nil {
 		b.stop()
 		return nil, err
@@ -71,7 +79,12 @@ func (b *bench) startCell(ctx context.Context) error {
 	if err := deploy.Create(ctx, l, p, time.Now()); err != nil {
 		return err
 	}
-	if b.d, err = deploy.Start(ctx, l, p.Bin); err != nil {
+	return b.run(ctx, l, p.Bin)
+}
+
+// run starts a deployment that was made.
+func (b *bench) run(ctx context.Context, l deploy.Layout, bin string) (err error) {
+	if b.d, err = deploy.Start(ctx, l, bin); err != nil {
 		return err
 	}
 	cred, err := deploy.LoadCredential(l.Credential(deploy.PrincipalApp))
@@ -127,12 +140,20 @@ func (b *bench) headers() map[string]string {
 	return map[string]string{"Authorization": "Bearer " + b.cred.Bearer, apitype.HeaderPurpose: "service"}
 }
 
+// bornYear begins the date of birth of everybody who is asked for at a front
+// door.
+const bornYear = "1970-"
+
+func email(n int) string { return fmt.Sprintf("person.number.%d@bench.example", n) }
+
+func (b *bench) logf(format string, args ...any) { fmt.Fprintf(b.log, "bench: "+format+"\n", args...) }
+
 // person makes a record of about 200 bytes.
 func person(n int) apitype.Values {
 	v := func(s string) json.RawMessage { b, _ := json.Marshal(s); return b }
 	return apitype.Values{
 		"person_id": v(fmt.Sprintf("bench-%09d", n)), "name": v(fmt.Sprintf("Person Number %d", n)),
-		"email": v(fmt.Sprintf("person.number.%d@bench.example", n)), "phone": v(fmt.Sprintf("+49 30 %08d", n)),
+		"email": v(email(n)), "phone": v(fmt.Sprintf("+49 30 %08d", n)),
 		"postal_address": v(fmt.Sprintf("%d Long Street Name, Building %d, 10115 Berlin, Germany", n%977, n%31)),
 	}
 }
@@ -172,7 +193,11 @@ func (b *bench) fill(ctx context.Context, n int) error {
 func (b *bench) putBatch(ctx context.Context, from, n int) ([]apitype.Found, error) {
 	req := apitype.BatchPutRequest{Collection: "users"}
 	for i := range n {
-		req.Items = append(req.Items, apitype.PutItem{Values: person(from + i), Facts: facts()})
+		values := person(from + i)
+		if b.born {
+			values[sealed], _ = json.Marshal(fmt.Sprintf("%s%02d-%02d", bornYear, (from+i)%12+1, (from+i)%28+1))
+		}
+		req.Items = append(req.Items, apitype.PutItem{Values: values, Facts: facts()})
 	}
 	var res apitype.BatchPutResult
 	if err := b.call(ctx, "/v1/batch/put", &req, &res); err != nil {
