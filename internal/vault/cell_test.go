@@ -3,6 +3,7 @@
 package vault_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -333,10 +334,7 @@ func (c *cell) tryOpen() error {
 			}
 			return journal.AnchorFacts{}, errors.New("no vault yet")
 		},
-		OnAnchor: func(ctx context.Context, _ uint64, a *wire.Anchor) error {
-			_, err := wire.Line{Caller: c.line}.Anchor(ctx, a)
-			return err
-		},
+		OnAnchor: func(ctx context.Context, _ uint64, a *wire.Anchor) error { return c.showAnchor(ctx, a) },
 	})
 	must(t, err)
 	c.store, err = vaultsql.Open(t.Context(), c.db, c.journal)
@@ -368,6 +366,57 @@ func (c *cell) tryOpen() error {
 		c.store.Close()
 		_ = c.db.Close()
 	})
+	return nil
+}
+
+// showAnchor shows the keyholder an anchor, and before it every entry of the
+// ledger that it has not been shown: one that was appended while the vault
+// stopped was shown to nobody.
+func (c *cell) showAnchor(ctx context.Context, a *wire.Anchor) error {
+	p, err := verify.ParseTlogProof(a.Proof)
+	if err != nil {
+		return err
+	}
+	line := wire.Line{Caller: c.line}
+	at, err := line.CatchUp(ctx, &wire.CatchUp{})
+	if err != nil {
+		return err
+	}
+	for i := int64(at.Next); i < p.Index; i++ { //nolint:gosec // not negative
+		entry, err := c.ledger.ReadEntry(ctx, i)
+		if err != nil {
+			return err
+		}
+		r, err := c.ledger.Prove(ctx, i)
+		if err != nil {
+			return err
+		}
+		if before := c.anchorOf(ctx, entry); before != nil {
+			before.Proof = r.Proof()
+			_, err = line.Anchor(ctx, before)
+		} else {
+			_, err = line.CatchUp(ctx, &wire.CatchUp{Entry: entry, Proof: r.Proof()})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	_, err = line.Anchor(ctx, a)
+	return err
+}
+
+// anchorOf returns the anchor with a leaf, nil if the journal has none.
+func (c *cell) anchorOf(ctx context.Context, leaf []byte) *wire.Anchor {
+	last := c.journal.LastAnchor()
+	if last == nil {
+		return nil
+	}
+	for n := last.Number; n > 0; n-- {
+		a, err := c.journal.AnchorMessage(ctx, n)
+		if err == nil && bytes.Equal(a.Leaf, leaf) {
+			return a
+		}
+	}
 	return nil
 }
 
