@@ -79,7 +79,9 @@ func (s *story) registerAgency(ctx context.Context) error {
 	return nil
 }
 
-func (s *story) officerKey(id string) string { return filepath.Join(s.dir, "officers", id, "officer.key") }
+func (s *story) officerKey(id string) string {
+	return filepath.Join(s.dir, "officers", id, "officer.key")
+}
 
 // bonded runs the bonded program and decodes its JSON into out.
 func (s *story) bonded(ctx context.Context, out any, args ...string) error {
@@ -331,4 +333,3 @@ tasks:
 }
 
 func stamp(t time.Time) string { return t.Format(time.RFC3339) }
-

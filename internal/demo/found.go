@@ -92,4 +92,3 @@ func (s *story) underQuorum(ctx context.Context, cell bonded.CellID) error {
 	s.line("in custody of the quorum from now on, for everybody", quorumField)
 	return nil
 }
-

@@ -46,7 +46,7 @@ type story struct {
 	founder  *foundation.Founder // of the default cell
 	released string              // path of the release package
 	notices  []string            // files of notices seen so far
-	shred  apitype.Found
+	shred    apitype.Found
 }
 
 // Run tells the main job. It returns the running deployment, also beside an

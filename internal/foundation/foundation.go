@@ -57,13 +57,20 @@ type Person struct{ ID, Role, Name string }
 func Default() Plan {
 	return Plan{
 		Custodians: []Custodian{
-			{"firm-1", "firm", "Example AG"}, {"firm-2", "firm", "Example AG"}, {"firm-3", "firm", "Example AG"},
-			{"independent-1", verify.RoleIndependent, "Notary Berger"}, {"independent-2", verify.RoleIndependent, "Privacy Watch"},
+			{"firm-1", "firm", "Example AG"},
+			{"firm-2", "firm", "Example AG"},
+			{"firm-3", "firm", "Example AG"},
+			{"independent-1", verify.RoleIndependent, "Notary Berger"},
+			{"independent-2", verify.RoleIndependent, "Privacy Watch"},
 		},
 		Thresholds: map[string]int{"firm": 2, verify.RoleIndependent: 1},
 		People: []Person{
-			{"intake-1", "intake", "Ines Take"}, {"legal-1", "legal", "Leo Gale"}, {"legal-2", "legal", "Lena Galle"}, {"legal-3", "legal", "Luca Gallo"},
-			{"guardian-1", "guardian", "Gwen Ardian"}, {"auditor-1", "auditor", "Audra Torres"},
+			{"intake-1", "intake", "Ines Take"},
+			{"legal-1", "legal", "Leo Gale"},
+			{"legal-2", "legal", "Lena Galle"},
+			{"legal-3", "legal", "Luca Gallo"},
+			{"guardian-1", "guardian", "Gwen Ardian"},
+			{"auditor-1", "auditor", "Audra Torres"},
 		},
 	}
 }
