@@ -60,7 +60,7 @@ func NewReport(in ReportInput) (*Report, *ReportSalts, error) {
 	for i := range reportTables {
 		def := &reportTables[i]
 		t := ReportTable{ID: def.id, Dimensions: notNil(def.dims), Columns: def.columnNames(), Rows: []ReportRow{}, Note: def.note}
-		add := func(kind string, row *shownRow) { t.Rows = append(t.Rows, seal(&t, kind, row, in.Salt, salts)) }
+		add := func(kind string, row *shownRow) { t.Rows = append(t.Rows, seal(&t, kind, row, in.HasClosed || kind == RowOpen, in.Salt, salts)) }
 		switch {
 		case def.counted:
 			s := n.tables[def.id]
@@ -91,7 +91,8 @@ func NewReport(in ReportInput) (*Report, *ReportSalts, error) {
 }
 
 // seal makes a row as it is published, and keeps the salts of its hidden cells.
-func seal(t *ReportTable, kind string, row *shownRow, salt func() Salt, salts *ReportSalts) ReportRow {
+// A count that is not known, since closed cases were not given, has none.
+func seal(t *ReportTable, kind string, row *shownRow, known bool, salt func() Salt, salts *ReportSalts) ReportRow {
 	out := ReportRow{Kind: kind, Key: row.key, Cells: make([]ReportCell, len(row.cells))}
 	if kind != RowOpen {
 		out.Key = nil
@@ -99,7 +100,7 @@ func seal(t *ReportTable, kind string, row *shownRow, salt func() Salt, salts *R
 	for i := range row.cells {
 		c := &row.cells[i]
 		out.Cells[i] = c.public()
-		if !c.committed() {
+		if !known || !c.committed() {
 			continue
 		}
 		count := ""

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -120,6 +121,9 @@ func (c *reportMake) tell(s *streams, r *verify.Report, salts *verify.ReportSalt
 					l.Count = x.Count
 				}
 			}
+			if l.Count == "" && n > 0 {
+				l.Count = fromBelow(t, j, salts)
+			}
 			if l.Published != "" && l.Published != "withheld" {
 				lines = append(lines, l)
 			}
@@ -134,6 +138,25 @@ func (c *reportMake) tell(s *streams, r *verify.Report, salts *verify.ReportSalt
 		row(w, "report written to", c.Out)
 		row(w, "salts, for the auditor only", c.Salts)
 	})
+}
+
+// fromBelow adds up the open rows of a column whose total is not known, since
+// the closed cases were not given.
+func fromBelow(t *verify.ReportTable, column int, salts *verify.ReportSalts) string {
+	sum := uint64(0)
+	for i := range t.Rows[:len(t.Rows)-2] {
+		if c := t.Rows[i].Cells[column].Count; c != nil {
+			sum += *c
+			continue
+		}
+		for k := range salts.Cells {
+			if x := &salts.Cells[k]; x.Table == t.ID && x.Row == i && x.Column == t.Columns[column] {
+				v, _ := strconv.ParseUint(x.Count, 10, 64) //nolint:errcheck // a figure that there is not counts nothing
+				sum += v
+			}
+		}
+	}
+	return strconv.FormatUint(sum, 10) + "+"
 }
 
 func (c *reportMake) period() (verify.ReportPeriod, error) {

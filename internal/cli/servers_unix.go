@@ -15,6 +15,7 @@ import (
 	"bonded"
 	"bonded/internal/demo"
 	"bonded/internal/deploy"
+	"bonded/internal/foundation"
 	"bonded/internal/node"
 )
 
@@ -58,6 +59,7 @@ func create(ctx context.Context, dir string, port int) (deploy.Layout, error) {
 	if p.Bin, err = binaries(); err != nil {
 		return deploy.Layout{}, err
 	}
+	p.FrontDoor = true
 	l := deploy.Layout{Dir: abs}
 	return l, deploy.Create(ctx, l, p, time.Now())
 }
@@ -117,12 +119,48 @@ func (c *devCommand) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	// 3. Say what is there, and stay.
+	// 3. Custodians and register of front doors that have none yet.
+	if err := found(ctx, s, d, bin); err != nil {
+		return errors.Join(err, d.Stop())
+	}
+	// 4. Say what is there, and stay.
 	if err := printDeployment(s, d); err != nil {
 		return errors.Join(err, d.Stop())
 	}
 	fmt.Fprintln(s.err, "running; Ctrl-C ends all of them")
 	return stay(ctx, s, d)
+}
+
+// found sets up every front door of a deployment that has none yet.
+func found(ctx context.Context, s *streams, d *deploy.Deployment, bin string) error {
+	for i := range d.Directory.Cells {
+		id := d.Directory.Cells[i].ID
+		conf, err := node.LoadVaultConfig(d.Layout.Vault(id))
+		if err != nil {
+			return err
+		}
+		if conf.FrontDoor == nil {
+			continue
+		}
+		f := foundation.New(d, bin, id)
+		done, err := f.Founded(ctx)
+		if err != nil {
+			return err
+		}
+		if done {
+			continue
+		}
+		fmt.Fprintf(s.err, "cell %s: custodians hold their first ceremony, people come into the register\n", id)
+		if err := f.Found(ctx); err != nil {
+			return err
+		}
+		for _, c := range f.Plan.Custodians {
+			if err := d.StartCustodian(id, c.ID, bin); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // stay waits for Ctrl-C, or for a process that ends by itself.

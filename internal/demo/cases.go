@@ -23,7 +23,7 @@ import (
 
 // The officers of the story, by their ids in the register.
 const (
-	officerGood = "officer-meyer"
+	officerGood = "officer-1"
 	officerMail = "officer-mailbox" // somebody else has this mailbox
 	agencyID    = "lka-cyber"
 )
@@ -59,7 +59,7 @@ func (s *story) registerAgency(ctx context.Context) error {
 	for _, o := range []struct {
 		id, name string
 		level    int
-	}{{officerGood, "KHK Meyer", 3}, {officerMail, "KOK Schulz", 1}} {
+	}{{officerGood, "Officer One", 3}, {officerMail, "Officer Two", 1}} {
 		key := s.officerKey(o.id)
 		var made struct {
 			Signing string `json:"signing_key"`
@@ -230,11 +230,15 @@ func (s *story) openPackage(ctx context.Context, id bonded.CaseID) error {
 	if _, err := s.founder.Decide(ctx, "legal-1", id, "close", nil); err != nil && bonded.CodeOf(err) != bonded.CodeConflict {
 		return err
 	}
+	who := s.people.quorum
 	name, err := s.notice(ctx, 2)
 	if err != nil {
 		return err
 	}
 	s.line("the person is told what was opened", name)
+	if err := s.scanAtRest(map[string]bool{who.id: true, who.name: true, who.phone: true, who.born: true}); err != nil {
+		return err
+	}
 	s.released = pkg
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 
 	"bonded"
 	"bonded/internal/deploy"
@@ -30,7 +31,8 @@ func (p *people) of(cell bonded.CellID) person {
 }
 
 // personalColumns are searched for at rest. Country and gender are single
-// words of a few letters, and "unknown" stands for no party.
+// words of a few letters, and "unknown" stands for no party. A party of
+// independents shares its letters with a role of custodians.
 var personalColumns = []string{"person_id", "full_name", "sort_name", "email", "phone", "twitter", "party", "area", "birth_date", "postal_address"}
 
 func readPeople(path string) (*people, error) {
@@ -62,7 +64,7 @@ func readPeople(path string) (*people, error) {
 			continue // the import rejects and reports the row
 		}
 		for _, c := range personalColumns {
-			if i := at(c); i >= 0 && rec[i] != "unknown" {
+			if i := at(c); i >= 0 && rec[i] != "unknown" && !strings.Contains(strings.ToLower(rec[i]), "independ") {
 				p.values[rec[i]] = true
 			}
 		}

@@ -71,6 +71,7 @@ func Run(ctx context.Context, o Options) (*deploy.Deployment, error) {
 		{"One person is erased, and old copies do not bring them back", s.erase},
 		{"An authority asks at the front door", s.openCase},
 		{"Anyone can check", s.check},
+		{"The public can count", s.report},
 	} {
 		s.printf("\n== %s\n", chapter.title)
 		began := time.Now()
@@ -228,7 +229,12 @@ func (s *story) atRest(ctx context.Context) error {
 		}
 		s.line("cell "+string(id)+" itself counts", fmt.Sprintf("%d people, %d records", n.Subjects, n.Records))
 	}
-	sc := newScanner(s.people.values)
+	return s.scanAtRest(s.people.values)
+}
+
+// scanAtRest looks for values in the files of every party.
+func (s *story) scanAtRest(values map[string]bool) error {
+	sc := newScanner(values)
 	var dirs []string
 	for i := range s.d.Directory.Cells {
 		id := s.d.Directory.Cells[i].ID

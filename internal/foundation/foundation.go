@@ -60,17 +60,17 @@ func Default() Plan {
 			{"firm-1", "firm", "Example AG"},
 			{"firm-2", "firm", "Example AG"},
 			{"firm-3", "firm", "Example AG"},
-			{"independent-1", verify.RoleIndependent, "Notary Berger"},
-			{"independent-2", verify.RoleIndependent, "Privacy Watch"},
+			{"independent-1", verify.RoleIndependent, "Example Notaries"},
+			{"independent-2", verify.RoleIndependent, "Example Privacy Watch"},
 		},
 		Thresholds: map[string]int{"firm": 2, verify.RoleIndependent: 1},
 		People: []Person{
-			{"intake-1", "intake", "Ines Take"},
-			{"legal-1", "legal", "Leo Gale"},
-			{"legal-2", "legal", "Lena Galle"},
-			{"legal-3", "legal", "Luca Gallo"},
-			{"guardian-1", "guardian", "Gwen Ardian"},
-			{"auditor-1", "auditor", "Audra Torres"},
+			{"intake-1", "intake", "Intake One"},
+			{"legal-1", "legal", "Counsel One"},
+			{"legal-2", "legal", "Counsel Two"},
+			{"legal-3", "legal", "Counsel Three"},
+			{"guardian-1", "guardian", "Guardian One"},
+			{"auditor-1", "auditor", "Auditor One"},
 		},
 	}
 }
@@ -97,18 +97,20 @@ func (f *Founder) Found(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	chain, err := admin.Custody(ctx)
-	if err != nil {
+	if done, err := f.Founded(ctx); err != nil || done {
 		return err
-	}
-	if len(chain.Certificates) > 0 {
-		return nil
 	}
 	if err := f.MakeCustodians(ctx); err != nil {
 		return err
 	}
-	if _, err := f.Ceremony(ctx, admin); err != nil {
+	chain, err := admin.Custody(ctx)
+	if err != nil {
 		return err
+	}
+	if len(chain.Certificates) == 0 {
+		if _, err := f.Ceremony(ctx, admin); err != nil {
+			return err
+		}
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(4)
@@ -121,8 +123,52 @@ func (f *Founder) Found(ctx context.Context) error {
 	return g.Wait()
 }
 
+// Founded reports whether everything that [Founder.Found] does is done.
+func (f *Founder) Founded(ctx context.Context) (bool, error) {
+	admin, err := f.Admin()
+	if err != nil {
+		return false, err
+	}
+	list, err := admin.Register(ctx)
+	if err != nil {
+		return false, err
+	}
+	in := map[string]bool{}
+	for i := range list.Entries {
+		if e := &list.Entries[i]; e.Kind == verify.RegistryPerson && e.State == "in_force" {
+			in[e.ID] = true
+		}
+	}
+	for _, p := range f.Plan.People {
+		if !in[p.ID] {
+			return false, nil
+		}
+	}
+	for _, c := range f.Plan.Custodians {
+		if !in[c.ID] {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// registered reports whether an entry of a person is there already, in
+// whatever state.
+func registered(ctx context.Context, admin *client.PersonClient, id string) (bool, error) {
+	list, err := admin.Register(ctx)
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(list.Entries, func(e apitype.RegistryEntry) bool {
+		return e.Kind == verify.RegistryPerson && e.ID == id && e.State == "in_force"
+	}), nil
+}
+
 // AddCustodian says in the register which organisation a custodian belongs to.
 func (f *Founder) AddCustodian(ctx context.Context, admin *client.PersonClient, c Custodian) error {
+	if done, err := registered(ctx, admin, c.ID); err != nil || done {
+		return err
+	}
 	m, err := f.Member(c.ID)
 	if err != nil {
 		return err
@@ -297,6 +343,9 @@ func (f *Founder) Hold(ctx context.Context, admin *client.PersonClient, p *quoru
 // AddPerson makes an operator's key file and brings the person into the
 // register.
 func (f *Founder) AddPerson(ctx context.Context, admin *client.PersonClient, p Person) error {
+	if done, err := registered(ctx, admin, p.ID); err != nil || done {
+		return err
+	}
 	path := f.D.Layout.Person(f.Cell, p.ID)
 	k, err := personkey.New(p.ID, f.Cell)
 	if err != nil {

@@ -129,8 +129,9 @@ func (s *Service) workOnce(ctx context.Context) (did bool, err error) {
 		return false, err
 	}
 	err = s.do(ctx, w)
+	again := context.WithoutCancel(ctx)
 	if err == nil {
-		return true, nil
+		return true, s.store.Update(again, func(q frontdoorsql.Q) error { return q.GiveBackWork(w, s.now().Add(pollSoon).Unix()) })
 	}
 	wait := pollSoon
 	if !isLater(err) {
@@ -139,7 +140,6 @@ func (s *Service) workOnce(ctx context.Context) (did bool, err error) {
 			s.log.WarnContext(ctx, "work of the front door failed and is tried again", slog.String("kind", w.Kind), slog.Int("tries", w.Tries), slog.Any("err", err))
 		}
 	}
-	again := context.WithoutCancel(ctx)
 	return true, s.store.Update(again, func(q frontdoorsql.Q) error { return q.DeferWork(w, s.now().Add(wait).Unix()) })
 }
 

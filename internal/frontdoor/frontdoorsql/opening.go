@@ -182,6 +182,16 @@ func (q Q) DeferWork(w *Work, due int64) error {
 	return err
 }
 
+// GiveBackWork gives work back that was done and is there all the same, since
+// more of it came meanwhile. It leaves alone what is not claimed any more.
+func (q Q) GiveBackWork(w *Work, due int64) error {
+	_, err := q.exec(`
+		UPDATE front_work
+		SET due = ?, claimed = 0
+		WHERE case_id = ? AND kind = ? AND key = ? AND claimed > 0`, due, w.Case[:], w.Kind, w.Key)
+	return err
+}
+
 // KeepWork writes what claimed work needs.
 func (q Q) KeepWork(w *Work) error {
 	_, err := q.exec(`UPDATE front_work SET body = ? WHERE case_id = ? AND kind = ? AND key = ?`, present(w.Body), w.Case[:], w.Kind, w.Key)
