@@ -8,6 +8,10 @@ import (
 	"bonded"
 )
 
+// EventRegistered is the event of an entry of the register that puts a version
+// in force; the other one is "suspended".
+const EventRegistered = "registered"
+
 // A RegisterProof is entries of a cell's register as far as they hold: each
 // stands in the ledger, signed by the administrator or a registrar, and
 // confirmed by a custodian of the independent role. It does not show that no
@@ -46,6 +50,10 @@ func (p *RegisterProof) Add(g *PackageRegistry) error {
 	}
 	if in.Entry.Type != EntryRegistry || in.Entry.Content != ContentDigest(g.Statement.Digest(label)) {
 		return Fail(FailEntry, "entry %d is not of the %s whose registration is shown", in.Index, kind)
+	}
+	// A suspension is an entry of the same statement: it registers nobody.
+	if in.Entry.Event != EventRegistered {
+		return Fail(FailRegistry, "entry %d of the register does not register the %s but is of event %q", in.Index, kind, in.Entry.Event)
 	}
 	signed := false
 	for id, key := range p.keys {

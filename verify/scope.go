@@ -2,6 +2,7 @@ package verify
 
 import (
 	"crypto/sha256"
+	"time"
 
 	"bonded"
 	"bonded/internal/canon"
@@ -56,6 +57,10 @@ type ScopeField struct {
 	Custody Custody
 	Match   bool // identifies the target; opened so that the match can be seen
 }
+
+// ExpiresBefore reports whether s has ended at t or before: nothing is released
+// for it then. Expires is any 64-bit number, and compared as one.
+func (s *Scope) ExpiresBefore(t time.Time) bool { return s.Expires <= uint64(max(0, t.Unix())) } //nolint:gosec // not negative
 
 // EncodeScopeHead returns the canonical bytes of all but the items.
 func EncodeScopeHead(s *Scope) []byte {

@@ -67,6 +67,7 @@ type API struct {
 	mux       *http.ServeMux
 	rates     rates
 	slots     chan struct{}
+	documents chan struct{} // places for large bodies
 	metrics   *metrics
 }
 
@@ -85,6 +86,7 @@ func New(c Config) (*API, error) {
 		c.Registry = prometheus.NewRegistry()
 	}
 	a.slots = make(chan struct{}, a.limits.InFlight)
+	a.documents = make(chan struct{}, maxDocuments)
 	a.rates = newRates(a.limits)
 	var err error
 	if a.metrics, err = newMetrics(c.Registry, a.slots); err != nil {

@@ -22,6 +22,9 @@ const (
 	personBurst     = 400
 )
 
+// maxDocuments is how many documents may be on their way in at once.
+const maxDocuments = 16
+
 // A caseEndpoint is one line of [apitype.CaseRoutes] with what serves it. Run
 // returns a value to be written as JSON, or an [octets].
 type caseEndpoint struct {
@@ -44,7 +47,9 @@ type caseExchange struct {
 	ce   *caseEndpoint
 	who  PersonCall
 	data []byte // of the body
-	from int    // query parameter: where a page begins
+
+	large bool // has one of the places for documents
+	from  int  // query parameter: where a page begins
 }
 
 // serveCase is the way of one call at the front door.
@@ -53,6 +58,11 @@ func (a *API) serveCase(w http.ResponseWriter, r *http.Request, e *caseEndpoint)
 	start := time.Now()
 	x := &caseExchange{exchange: exchange{a: a, w: w, r: r, e: &endpoint{route: apitype.Route{Name: e.route.Name}}, call: Call{RequestID: requestID(r)}}, ce: e}
 	x.who.RequestID = x.call.RequestID
+	defer func() {
+		if x.large {
+			<-a.documents
+		}
+	}()
 	code := bonded.CodeInternal
 	defer func() { e.metrics.observe(a.metrics, code, time.Since(start)) }()
 	select {
@@ -69,12 +79,10 @@ func (a *API) serveCase(w http.ResponseWriter, r *http.Request, e *caseEndpoint)
 	// for people there are.
 	if !e.route.Public {
 		if err := x.person(ctx); err != nil {
-			a.cases.CountUnauthenticated()
+			if code := bonded.CodeOf(err); code != bonded.CodeRateLimited && code != bonded.CodeBusy {
+				a.cases.CountUnauthenticated()
+			}
 			code = x.fail(err)
-			return
-		}
-		if !a.people.allow(x.who.Person) {
-			code = x.fail(&bonded.Error{Code: bonded.CodeRateLimited, Message: "too many calls of this person", Hint: "wait as Retry-After says"})
 			return
 		}
 	}
@@ -120,8 +128,19 @@ func (x *caseExchange) person(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if !p.Fresh(time.Now()) { // before the body, which may be large
+		return stalePerson()
+	}
 	limit := x.a.limits.MaxBody
 	if x.ce.route.Takes != "" && x.ce.route.Takes != "application/json" {
+		// The signature is over the body, so that anybody's is read first:
+		// memory for few of them at once.
+		select {
+		case x.a.documents <- struct{}{}:
+			x.large = true
+		default:
+			return &bonded.Error{Code: bonded.CodeBusy, Message: "too many documents are arriving", Hint: "try again in a moment"}
+		}
 		limit = apitype.MaxDocument
 	}
 	if x.r.ContentLength > limit {
@@ -135,16 +154,24 @@ func (x *caseExchange) person(ctx context.Context) error {
 		return bonded.Wrap(bonded.CodeInvalid, err, "the body did not arrive whole")
 	}
 	if !p.Check(key, x.a.cell, x.r.Method, x.r.URL.RequestURI(), x.data, time.Now()) {
-		return &bonded.Error{
-			Code: bonded.CodeUnauthenticated, Field: apitype.HeaderPerson, Message: "the signature of the call does not hold, or is not of this time",
-			Hint: "see that the clock is right and the key is the one in the register",
-		}
+		return stalePerson()
+	}
+	// Nonces are kept on disk: whoever calls too often writes none.
+	if !x.a.people.allow(p.Person) {
+		return &bonded.Error{Code: bonded.CodeRateLimited, Message: "too many calls of this person", Hint: "wait as Retry-After says"}
 	}
 	if err := x.a.cases.TakeNonce(ctx, p.Person, p.Nonce, time.Unix(p.Time, 0)); err != nil {
 		return err
 	}
 	x.who.Person = p.Person
 	return nil
+}
+
+func stalePerson() error {
+	return &bonded.Error{
+		Code: bonded.CodeUnauthenticated, Field: apitype.HeaderPerson, Message: "the signature of the call does not hold, or is not of this time",
+		Hint: "see that the clock is right and the key is the one in the register",
+	}
 }
 
 // stream answers with octets, as they come.

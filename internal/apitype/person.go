@@ -36,10 +36,15 @@ func (p *PersonProof) Sign(key ed25519.PrivateKey, cell bonded.CellID, method, p
 	copy(p.Signature[:], ed25519.Sign(key, p.message(cell, method, path, body)))
 }
 
+// Fresh reports whether p was made at about now.
+func (p *PersonProof) Fresh(now time.Time) bool {
+	age := now.Sub(time.Unix(p.Time, 0))
+	return age < MaxPersonAge && age > -MaxPersonAge
+}
+
 // Check reports whether p is of this call and by key, and fresh at now.
 func (p *PersonProof) Check(key ed25519.PublicKey, cell bonded.CellID, method, path string, body []byte, now time.Time) bool {
-	age := now.Sub(time.Unix(p.Time, 0))
-	return len(key) == ed25519.PublicKeySize && age < MaxPersonAge && age > -MaxPersonAge &&
+	return len(key) == ed25519.PublicKeySize && p.Fresh(now) &&
 		ed25519.Verify(key, p.message(cell, method, path, body), p.Signature[:])
 }
 

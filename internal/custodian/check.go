@@ -46,6 +46,8 @@ type Checked struct {
 	Envelopes int
 	Rules     []string
 	Documents []verify.CaseDocument
+
+	content [32]byte // that the entry commits to
 }
 
 // refuse is why a custodian does not sign.
@@ -119,8 +121,11 @@ func (f *Folder) checkDossier(id bonded.CaseID, d *apitype.CaseDossier) (*Checke
 	if err := c.allowed(); err != nil {
 		return nil, err
 	}
-	// 5. The scope that stands in the ledger.
-	return c, f.scope(c, d)
+	// 5. The scope that stands in the ledger, and what its entry commits to.
+	if err := f.scope(c, d); err != nil {
+		return nil, err
+	}
+	return c, f.held(c, reg, d)
 }
 
 // register verifies the entries of the register that the dossier shows.
@@ -246,7 +251,7 @@ func (c *Checked) calledBack() error {
 		return refuse("emergency", "the request is no emergency")
 	}
 	for _, d := range c.Decisions {
-		if d.Action == "forward" && d.Detail != "" && (d.Detail == c.Officer.Phone || d.Detail == c.Agency.Switchboard) {
+		if d.Action == "forward" && (sameNumber(d.Detail, c.Officer.Phone) || sameNumber(d.Detail, c.Agency.Switchboard)) {
 			return nil
 		}
 	}
@@ -296,6 +301,7 @@ func (f *Folder) scope(c *Checked, d *apitype.CaseDossier) error {
 	}
 	c.Digest, c.Leaf, c.Index, c.Witnessed = e.Scope, [32]byte(in.Hash), in.Index, in.Checkpoint.WitnessTime()
 	set := f.last().set
+	c.content = e.Content
 	if _, err := recipient.Parse(c.Request.Recipient); err != nil {
 		return refuse("recipient", "the recipient key of the request cannot be used: %v", bonded.CodeOf(err))
 	}

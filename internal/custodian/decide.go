@@ -216,7 +216,7 @@ func (f *Folder) opened(c *Checked, p *apitype.OpeningProof) (*quorum.Release, e
 	if e.Type != verify.EntryCase || e.Event != verify.EventOpening || e.Case != c.Case.ID || e.Scope != c.Digest || e.Content != want {
 		return nil, verify.Fail(verify.FailEntry, "entry %d of the ledger does not open this scope for this key", in.Index)
 	}
-	if in.Checkpoint.WitnessTime().After(time.Unix(int64(c.Scope.Expires), 0)) { //nolint:gosec // far below 2^63
+	if c.Scope.ExpiresBefore(in.Checkpoint.WitnessTime()) {
 		return nil, verify.Fail(verify.FailEntry, "the release has expired")
 	}
 	key, err := recipient.Parse(c.Request.Recipient)

@@ -23,6 +23,7 @@ const (
 	MaxTasks       = 16
 	MaxTargets     = 1000 // of one task
 	MaxDocuments   = 32   // of one case, with those that come later
+	MaxDrafts      = 64   // of one officer, that wait for documents
 	MaxNecessity   = 16 << 10
 	MaxInstrument  = 2 * 366 * 24 * time.Hour // from now to its end
 	MaxSecrecy     = 10 * 366 * 24 * time.Hour

@@ -59,7 +59,13 @@ func (s *Service) Package(ctx context.Context, call *apitype.PersonCall, id bond
 	if _, err := s.reader(q, c, call, now); err != nil {
 		return nil, 0, err
 	}
+	agency, err := s.agency(q, c.row.Agency, now)
+	if err != nil {
+		return nil, 0, err
+	}
 	switch {
+	case c.Fraud || agency == nil || agency.Trust == trustSuspended:
+		return nil, 0, forbidden("guard."+string(rules.GuardAgencyVerified), "the agency is suspended: it gets nothing until it is verified anew", "talk to intake")
 	case c.Package == nil:
 		return nil, 0, conflict("there is no package yet", "wait until the case is delivered")
 	case c.Package.Gone || !now.Before(c.Package.Expires):

@@ -175,6 +175,14 @@ func (s *Service) addCase(q frontdoorsql.Q, c *kase, r *verify.CaseRequest, st *
 		return refuse(rules.RejectDuplicate, "nonce", "the same request is here already, or its nonce was used", hint)
 	}
 
+	drafts, err := q.FiledSince(officer.ID, string(rules.StateDraft), 0)
+	if err != nil {
+		return err
+	}
+	if drafts >= MaxDrafts {
+		return &bonded.Error{Code: bonded.CodeRateLimited, Message: "this officer has too many requests that wait for documents", Hint: "upload the documents of those first, or wait until they lapse"}
+	}
+
 	// 2. Cases it says it is linked to are this agency's.
 	for _, l := range r.Authorisation.Linked {
 		other, err := q.Case(l.Case.ID)

@@ -294,8 +294,28 @@ func guardQuorumSameScope(st *step, a *act) *bonded.Error {
 	if len(a.approvals) == 0 {
 		return forbidden("", "no custodian has approved", "")
 	}
+	if err := st.stillAsks(); err != nil {
+		return err
+	}
 	if err := verify.CheckApprovals(now.custodians, st.c.row.ID, st.c.Scope.Digest, a.approvals[0].Leaf, a.approvals); err != nil {
 		return &bonded.Error{Code: bonded.CodeForbidden, Message: "the approvals are no quorum", Err: err, Rules: []string{"guard.quorum_same_scope"}}
+	}
+	return nil
+}
+
+// stillAsks refuses to open for an agency or officer that was suspended since
+// the case was verified, or that is found to have forged it.
+func (st *step) stillAsks() *bonded.Error {
+	if st.c.Fraud {
+		return forbidden("case.forged", "the request was found to be forged", "reject the case")
+	}
+	if err := guardAgencyVerified(st, nil); err != nil {
+		err.Rules = []string{"guard." + string(rules.GuardAgencyVerified)}
+		return err
+	}
+	if err := guardOfficerVerified(st, nil); err != nil {
+		err.Rules = []string{"guard." + string(rules.GuardOfficerVerified)}
+		return err
 	}
 	return nil
 }

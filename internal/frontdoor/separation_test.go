@@ -3,11 +3,13 @@
 package frontdoor_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"bonded"
+	"bonded/internal/frontdoor"
 	"bonded/verify"
 )
 
@@ -206,6 +208,90 @@ func TestForgedEmergencyIsMarkedAndItsAgencySuspendedAtOnce(t *testing.T) {
 	refusal(t, err, bonded.CodeRefusedRequest, "not_authenticated")
 	if s := w.story(id); !strings.Contains(s, "alarm:fraud") || !strings.Contains(s, "transition>rejected:not_authenticated") {
 		t.Error(s)
+	}
+}
+
+// suspendAgency has the administrator suspend the agency of the requests.
+func (w *world) suspendAgency() {
+	w.t.Helper()
+	a := w.agency()
+	a.Version, a.Trust = 2, "suspended"
+	st, err := verify.NewStatement(a)
+	w.must(err)
+	st.Sign(verify.LabelAgency, verify.SignerAdmin, testKey("admin"))
+	_, err = w.door.ProposeAgency(w.ctx, w.call("admin"), st)
+	w.must(err)
+}
+
+func TestForgeryFoundWhileCustodiansDecideOpensNothing(t *testing.T) {
+	w := staffed(t)
+	ada(w)
+	r := w.request()
+	emergency(r)
+	r.Tasks[0].FieldsWanted = []string{"name"}
+	id := w.file(r)
+	w.act(id, "intake", "intake", "take")
+	w.must(w.door.Turn(w.ctx))
+	w.act(id, "intake", "intake", "forward", func(d *verify.CaseDecision) { d.Detail = "+49 (611) 550" })
+	w.act(id, "legal-1", "legal", "emergency")
+	w.must(w.door.Turn(w.ctx))
+	w.tick()
+	w.act(id, "intake", "intake", "fraud")
+	w.tick()
+	var last error
+	for _, c := range w.quorum() {
+		last = w.approve(id, c, true)
+	}
+	refusal(t, last, bonded.CodeForbidden, "case.forged")
+	w.must(w.door.Turn(w.ctx))
+	w.state(id, "under_review")
+	if n := w.records.released[id]; n != 0 {
+		t.Errorf("released %d", n)
+	}
+}
+
+func TestAgencySuspendedAfterReviewGetsNothing(t *testing.T) {
+	w := staffed(t)
+	ada(w)
+	id := w.file(w.request())
+	w.reviewed(id)
+	w.suspendAgency()
+	var last error
+	for _, c := range w.quorum() {
+		last = w.approve(id, c, true)
+	}
+	refusal(t, last, bonded.CodeForbidden, "guard.agency_verified")
+	w.state(id, "awaiting_quorum")
+	if n := w.records.released[id]; n != 0 {
+		t.Errorf("released %d", n)
+	}
+}
+
+func TestAgencySuspendedAfterDeliveryFetchesNothing(t *testing.T) {
+	w := staffed(t)
+	ada(w)
+	r := w.request()
+	r.Tasks[0].FieldsWanted = []string{"name"}
+	id := w.file(r)
+	w.reviewed(id)
+	w.open2(id)
+	w.state(id, "delivered")
+	w.suspendAgency()
+	_, _, err := w.door.Package(w.ctx, w.call("officer"), id)
+	refusal(t, err, bonded.CodeForbidden, "guard.agency_verified")
+}
+
+func TestDraftsOfOneOfficerAreBounded(t *testing.T) {
+	w := staffed(t)
+	for i := range frontdoor.MaxDrafts + 1 {
+		r := w.request()
+		r.Authorisation.Reference = fmt.Sprint("case ", i)
+		_, err := w.door.FileCase(w.ctx, w.call("officer"), w.sign(r, "officer"))
+		if i < frontdoor.MaxDrafts {
+			w.must(err)
+			continue
+		}
+		refusal(t, err, bonded.CodeRateLimited, "")
 	}
 }
 

@@ -295,7 +295,7 @@ func (w *world) register(kind, label, signer string, body any) verify.PackageReg
 	}
 	s.Sign(label, verify.SignerCustodian+confirms, testKey(confirms))
 	return verify.PackageRegistry{Kind: kind, Statement: s, Entry: verify.PackageEntry{
-		Opening: w.enter(&verify.CaseEntry{Type: verify.EntryRegistry, Content: verify.ContentDigest(s.Digest(label))}),
+		Opening: w.enter(&verify.CaseEntry{Type: verify.EntryRegistry, Event: verify.EventRegistered, Content: verify.ContentDigest(s.Digest(label))}),
 	}}
 }
 
