@@ -24,6 +24,7 @@ const (
 	MaxTargets     = 1000 // of one task
 	MaxDocuments   = 32   // of one case, with those that come later
 	MaxDrafts      = 64   // of one officer, that wait for documents
+	MaxFiledADay   = 500  // by one officer: each has entries of the ledger, which has so many places
 	MaxNecessity   = 16 << 10
 	MaxInstrument  = 2 * 366 * 24 * time.Hour // from now to its end
 	MaxSecrecy     = 10 * 366 * 24 * time.Hour

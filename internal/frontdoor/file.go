@@ -183,6 +183,14 @@ func (s *Service) addCase(q frontdoorsql.Q, c *kase, r *verify.CaseRequest, st *
 		return &bonded.Error{Code: bonded.CodeRateLimited, Message: "this officer has too many requests that wait for documents", Hint: "upload the documents of those first, or wait until they lapse"}
 	}
 
+	today, err := q.FiledSince(officer.ID, "", now.Add(-24*time.Hour).Unix())
+	if err != nil {
+		return err
+	}
+	if today >= MaxFiledADay {
+		return &bonded.Error{Code: bonded.CodeRateLimited, Message: "this officer has filed too many requests today", Hint: "a request takes up to 1,000 targets; file again tomorrow"}
+	}
+
 	// 2. Cases it says it is linked to are this agency's.
 	for _, l := range r.Authorisation.Linked {
 		other, err := q.Case(l.Case.ID)

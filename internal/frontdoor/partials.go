@@ -3,6 +3,7 @@ package frontdoor
 import (
 	"context"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -130,13 +131,22 @@ func each(n int, do func(i int) error) error {
 }
 
 // blame enters that a custodian gave a partial that is not of its share, once
-// for each time, and returns the error.
+// in a case, and returns the error: whoever lies again and again does not keep
+// the entries of others waiting.
 func (s *Service) blame(ctx context.Context, id bonded.CaseID, name string, err error) error {
 	if bonded.CodeOf(err) != bonded.CodeAtFault {
 		return err
 	}
 	if cerr := s.change(ctx, id, s.now(), func(st *step) error {
-		return st.note(verify.EventAlarm, "partial_refused: custodian "+name, &act{by: rules.RoleVaultkeeper})
+		detail := "partial_refused: custodian " + name
+		rows, err := st.q.Entries(st.c.row.ID)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(rows, func(e frontdoorsql.Entry) bool { return e.Event == verify.EventAlarm && e.Detail == detail }) {
+			return nil
+		}
+		return st.note(verify.EventAlarm, detail, &act{by: rules.RoleVaultkeeper})
 	}); cerr != nil {
 		return cerr
 	}

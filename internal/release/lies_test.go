@@ -81,6 +81,13 @@ func TestLiesAreRefused(t *testing.T) {
 				}
 			}
 		}, verify.FailEntry},
+		{"register entry of a suspension", func(l *lies) {
+			l.entry = func(e *verify.CaseEntry) {
+				if e.Type == verify.EntryRegistry {
+					e.Event = "suspended"
+				}
+			}
+		}, verify.FailRegistry},
 		{"row that reads", func(l *lies) { l.row = func(r *verify.Row) { r.Operation = verify.OpRead } }, verify.FailDisclosed},
 		{"row that was refused", func(l *lies) { l.row = func(r *verify.Row) { r.Outcome = verify.OutcomeRefused } }, verify.FailDisclosed},
 		{"row of another basis", func(l *lies) { l.row = func(r *verify.Row) { r.Basis = "contract" } }, verify.FailDisclosed},
