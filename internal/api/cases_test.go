@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"encoding/hex"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
@@ -255,5 +256,61 @@ func TestCellWithoutFrontDoorSaysSo(t *testing.T) {
 	w := ask(newFace(t, &edge{}, api.Limits{}, nil), "GET", "/v1/custody", "")
 	if p := problemOf(t, w); p.Code != bonded.CodeUnsupported || p.Hint == "" {
 		t.Errorf("got %+v", p)
+	}
+}
+
+func TestWhoCallsTooOftenWritesNoNonce(t *testing.T) {
+	d := newDoor(t)
+	limited := 0
+	for i := range 1000 {
+		w := d.ask(call{method: "GET", path: "/v1/cases/" + exCase.String(), nonce: [16]byte{byte(i), byte(i >> 8), 1}})
+		if w.Code == http.StatusTooManyRequests {
+			limited++
+		}
+	}
+	if limited == 0 || len(d.nonces)+limited != 1000 {
+		t.Errorf("%d calls were too many and %d nonces were kept, of 1000 calls", limited, len(d.nonces))
+	}
+}
+
+// A heldBody says that it is being read and then waits.
+type heldBody struct{ reading, end chan struct{} }
+
+func (b heldBody) Read([]byte) (int, error) {
+	b.reading <- struct{}{}
+	<-b.end
+	return 0, io.ErrUnexpectedEOF
+}
+
+func TestFewDocumentsArriveAtOnceFromPeopleNotYetProven(t *testing.T) {
+	d := newDoor(t)
+	proof := apitype.PersonProof{Person: "officer-7", Time: time.Now().Unix()} // anybody can write one that does not hold
+	upload := func(body io.Reader) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("POST", "/v1/cases/"+exCase.String()+"/documents/"+exHash, body)
+		r.Header.Set("Content-Type", "application/octet-stream")
+		r.Header.Set(apitype.HeaderPerson, proof.Format())
+		w := httptest.NewRecorder()
+		d.face.ServeHTTP(w, r)
+		return w
+	}
+	const places = 16
+	b := heldBody{make(chan struct{}), make(chan struct{})}
+	var group sync.WaitGroup
+	for range places {
+		group.Go(func() { upload(b) })
+	}
+	for range places {
+		<-b.reading
+	}
+	if p := problemOf(t, upload(bytes.NewReader([]byte{1}))); p.Code != bonded.CodeBusy {
+		t.Errorf("one more: code %s", p.Code)
+	}
+	if w := d.ask(call{method: "GET", path: "/v1/cases/" + exCase.String(), nonce: [16]byte{9}}); w.Code != http.StatusOK {
+		t.Errorf("a call without a document: %d", w.Code)
+	}
+	close(b.end)
+	group.Wait()
+	if p := problemOf(t, upload(bytes.NewReader([]byte{1}))); p.Code != bonded.CodeUnauthenticated {
+		t.Errorf("after they ended: code %s", p.Code)
 	}
 }
