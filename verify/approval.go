@@ -113,20 +113,25 @@ func (a *Approval) Check(c *Custodians) error {
 	if a.Cell != c.Cell || a.KeySet != c.KeySet || a.Epoch != c.Epoch {
 		return Fail(FailCustody, "the approval is under another key set than the one in force")
 	}
+	return c.signed(a.Role, a.Index, a.Custodian, a.message(), a.Signature[:])
+}
+
+// signed reports whether the member of a role signed a message.
+func (c *Custodians) signed(role string, index uint64, id string, message, signature []byte) error {
 	for i := range c.Roles {
-		if c.Roles[i].Name != a.Role {
+		if c.Roles[i].Name != role {
 			continue
 		}
 		for _, m := range c.Roles[i].Members {
-			if m.Index == a.Index && m.ID == a.Custodian {
-				if len(m.Key) != ed25519.PublicKeySize || !ed25519.Verify(m.Key, a.message(), a.Signature[:]) {
-					return Fail(FailApproval, "the approval of custodian %s is not signed by that custodian", a.Custodian)
+			if m.Index == index && m.ID == id {
+				if len(m.Key) != ed25519.PublicKeySize || !ed25519.Verify(m.Key, message, signature) {
+					return Fail(FailApproval, "the approval of custodian %s is not signed by that custodian", id)
 				}
 				return nil
 			}
 		}
 	}
-	return Fail(FailCustody, "no custodian %s in role %s", a.Custodian, a.Role)
+	return Fail(FailCustody, "no custodian %s in role %s", id, role)
 }
 
 // CheckApprovals reports whether approvals are a quorum of c for exactly one
@@ -151,6 +156,11 @@ func CheckApprovals(c *Custodians, id bonded.ID, scope, leaf [32]byte, approvals
 		people[a.Custodian] = true
 		got[a.Role]++
 	}
+	return c.quorum(got)
+}
+
+// quorum reports whether every role has its threshold.
+func (c *Custodians) quorum(got map[string]int) error {
 	if len(c.Roles) == 0 {
 		return Fail(FailCustody, "there are no custodians")
 	}

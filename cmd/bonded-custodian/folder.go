@@ -95,7 +95,7 @@ type initCmd struct {
 
 // Run implements the command.
 func (c *initCmd) Run(e *env, all *commands) error {
-	file, sig, err := readDirectory(c.Directory)
+	d, err := readDirectory(c.Directory)
 	if err != nil {
 		return err
 	}
@@ -106,24 +106,12 @@ func (c *initCmd) Run(e *env, all *commands) error {
 	defer clear(pass)
 	f, err := custodian.Init(c.Dir, custodian.Config{
 		ID: c.ID, Organisation: c.Organisation, Cell: bonded.CellID(c.Cell), URL: all.URL, Jurisdiction: c.Country,
-	}, file, sig, custodian.Options{Passphrase: pass})
+	}, d.File, d.Signature, custodian.Options{Passphrase: pass})
 	if err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(e.stdout, "custodian %s of cell %s made in %s\nthe administrator is %s: compare it with what you were told\nnext: give public.json to whoever prepares the ceremony\n", c.ID, c.Cell, c.Dir, f.Directory().Admin)
 	return err
-}
-
-// readDirectory reads a directory file with the signature beside it.
-func readDirectory(path string) (file, sig []byte, err error) {
-	file, err = os.ReadFile(path) //nolint:gosec // the operator names the file
-	if err == nil {
-		sig, err = os.ReadFile(path + ".sig") //nolint:gosec // as above
-	}
-	if err != nil {
-		err = &bonded.Error{Code: bonded.CodeConfig, Field: path, Message: "the directory and its signature cannot be read", Hint: "cells.json and cells.json.sig belong together", Err: err}
-	}
-	return file, sig, err
 }
 
 type publicCmd struct {
@@ -186,26 +174,4 @@ func caseText(id bonded.CaseID) string {
 		return ""
 	}
 	return id.String()
-}
-
-type directoryCmd struct {
-	Dir  string `arg:"" help:"Folder of the custodian."`
-	File string `arg:"" type:"existingfile" help:"The newer cells.json; its signature stands beside it."`
-}
-
-// Run implements the command.
-func (c *directoryCmd) Run(e *env, all *commands) error {
-	f, _, err := e.open(all, c.Dir)
-	if err != nil {
-		return err
-	}
-	file, sig, err := readDirectory(c.File)
-	if err != nil {
-		return err
-	}
-	if err := f.SetDirectory(file, sig); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(e.stdout, "directory version %d is in force here\n", f.Directory().Version)
-	return err
 }

@@ -45,7 +45,7 @@ type commands struct {
 	Serve     serveCmd     `cmd:"" help:"Show the same on a page at 127.0.0.1, and compute beside it."`
 	Proposals proposalsCmd `cmd:"" help:"List the entries of the register that wait for an independent custodian."`
 	Confirm   confirmCmd   `cmd:"" help:"Confirm an entry of the register."`
-	Directory directoryCmd `cmd:"" help:"Put a newer directory into the folder."`
+	Directory directoryCmd `cmd:"" help:"Approve a newer directory, or put it into the folder."`
 }
 
 // An env is what commands may touch besides their arguments.

@@ -180,6 +180,7 @@ type statusJSON struct {
 	Witnessed   string        `json:"witnessed,omitempty"`
 	BookRows    uint64        `json:"book_rows"`
 	Waiting     []waitingJSON `json:"waiting,omitempty"`
+	Refusal     string        `json:"refused_change,omitempty"`
 }
 
 // waitingJSON is something announced that is not in force yet.
@@ -214,7 +215,7 @@ func (c *statusCmd) Run(e *env) error {
 
 func printStatus(out io.Writer, st *wire.Status, format string) error {
 	s := statusJSON{
-		Cell: st.Head.Cell, Sealed: st.Sealed, Reason: st.Reason, Subjects: st.Subjects, Releases: releasesJSON{st.Proven, st.Asserted, st.Resolved},
+		Cell: st.Head.Cell, Sealed: st.Sealed, Reason: st.Reason, Refusal: st.Refusal, Subjects: st.Subjects, Releases: releasesJSON{st.Proven, st.Asserted, st.Resolved},
 		Unanchored: st.Unanchored, Refused: st.Refused, GrantSet: st.GrantSet, Cases: st.Cases, Epoch: st.Epoch, KeyVersion: st.KeyVersion, Rewrapped: st.Rewrapped,
 		OldKeyUntil: clock(st.RewrapsUntil), Witnessed: clock(st.Witnessed), BookRows: st.Head.Seq,
 	}
@@ -250,6 +251,9 @@ func printStatus(out io.Writer, st *wire.Status, format string) error {
 	}
 	for _, v := range s.Waiting {
 		line("waiting", fmt.Sprintf("%s %d, announced by entry %d of the ledger, takes effect from %s", v.Subject, v.Number, v.Entry, v.From))
+	}
+	if s.Refusal != "" {
+		line("refused change", s.Refusal)
 	}
 	line("cell key", fmt.Sprintf("version %d, %d of %d subject keys under it", s.KeyVersion, s.Rewrapped, s.Subjects))
 	if s.OldKeyUntil != "" {

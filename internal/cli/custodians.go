@@ -18,8 +18,9 @@ import (
 // custodiansCommands order ceremonies of the custodians, and look at them. The
 // custodians themselves use bonded-custodian.
 type custodiansCommands struct {
-	Ceremony ceremonyCommands `cmd:"" help:"Order a ceremony of the custodians, or look at one."`
-	Show     custodiansShow   `cmd:"" help:"Verify and show the custodians of a cell, epoch by epoch."`
+	Ceremony  ceremonyCommands           `cmd:"" help:"Order a ceremony of the custodians, or look at one."`
+	Show      custodiansShow             `cmd:"" help:"Verify and show the custodians of a cell, epoch by epoch."`
+	Directory directoryApprovalsCommands `cmd:"" help:"Put together the custodians' approvals of a newer directory."`
 }
 
 type ceremonyCommands struct {

@@ -18,10 +18,10 @@ import (
 type Decision struct {
 	Time    time.Time     `json:"time"`
 	Case    bonded.CaseID `json:"case"`
-	What    string        `json:"what"`   // approved, refused, computed, confirmed
-	Scope   string        `json:"scope"`  // hexadecimal digest
+	What    string        `json:"what"`   // approved, refused, computed, confirmed, directory
+	Scope   string        `json:"scope"`  // hexadecimal digest; of a directory that of the file
 	Leaf    string        `json:"leaf"`   // hexadecimal leaf hash
-	Reason  string        `json:"reason"` // of a refusal
+	Reason  string        `json:"reason"` // of a refusal; of a directory its version
 	Epoch   uint64        `json:"epoch"`
 	Index   int64         `json:"index"` // of the entry in the ledger
 	Subject int           `json:"people"`

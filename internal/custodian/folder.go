@@ -25,6 +25,7 @@ import (
 const (
 	fileConfig    = "custodian.yaml"
 	fileDirectory = "cells.json"
+	fileApprovals = "cells.json.approvals"
 	filePublic    = "public.json"
 	fileMaster    = "master.key"
 	fileSecrets   = "secrets.sealed"
@@ -330,31 +331,6 @@ func (f *Folder) load() error {
 		return altered
 	}
 	f.sec = sec
-	return nil
-}
-
-// SetDirectory puts a newer directory in place of the one in the folder. It
-// must be signed by the same administrator and have a higher version; whoever
-// calls it has compared it with the one approved.
-func (f *Folder) SetDirectory(file, sig []byte) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	next := &Folder{conf: f.conf}
-	if err := next.useDirectory(file, sig); err != nil {
-		return err
-	}
-	switch {
-	case next.all.Admin != f.all.Admin:
-		return bonded.Errorf(bonded.CodeConfig, "the directory names another administrator")
-	case next.all.Version < f.all.Version:
-		return bonded.Errorf(bonded.CodeRestored, "directory version %d is older than %d, which is in force here", next.all.Version, f.all.Version)
-	case next.cell.LedgerKey != f.cell.LedgerKey:
-		return bonded.Errorf(bonded.CodeConfig, "the directory names another ledger for this cell")
-	}
-	if err := errors.Join(remote.WriteFile(filepath.Join(f.dir, fileDirectory+".sig"), sig), remote.WriteFile(filepath.Join(f.dir, fileDirectory), file)); err != nil {
-		return err
-	}
-	f.all, f.raw, f.cell, f.wits = next.all, next.raw, next.cell, next.wits
 	return nil
 }
 

@@ -20,6 +20,10 @@ import (
 // takes effect.
 const DefaultWaitingTime = 24 * time.Hour
 
+// ruleDirectoryQuorum refuses a version of the directory that the custodians
+// have not approved.
+const ruleDirectoryQuorum = "keyholder.directory-quorum"
+
 // MaxWaitingTime is the longest waiting time an operator can set.
 const MaxWaitingTime = 30 * 24 * time.Hour
 
@@ -149,6 +153,7 @@ func (k *Keyholder) Evidence(ctx context.Context, e *wire.Evidence) func() (*wir
 		k.refusedControl(ctx, e.Subject, e.Number, err)
 		return func() (*wire.EvidenceResult, error) { return nil, err }
 	}
+	k.acceptedControl(e.Subject)
 	return func() (*wire.EvidenceResult, error) {
 		if p != nil {
 			if err := p.wait(); err != nil {
@@ -164,11 +169,20 @@ func (k *Keyholder) refusedControl(ctx context.Context, s verify.ControlSubject,
 	text := fmt.Sprintf("%s %d: %v", s, n, err)
 	k.mu.Lock()
 	same := k.refusal == text
-	k.refusal = text
+	k.refusal, k.refusedSubject = text, s
 	k.mu.Unlock()
 	if !same {
 		k.log.LogAttrs(ctx, slog.LevelWarn, "an announced change is refused; what was in force stays",
 			slog.String("subject", string(s)), slog.Uint64("number", n), slog.Any("error", err))
+	}
+}
+
+// acceptedControl forgets the refusal of an earlier announcement of a subject.
+func (k *Keyholder) acceptedControl(s verify.ControlSubject) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.refusedSubject == s {
+		k.refusal, k.refusedSubject = "", ""
 	}
 }
 
@@ -189,8 +203,8 @@ func (k *Keyholder) evidence(e *wire.Evidence) (*wire.EvidenceResult, *pending, 
 		return nil, nil, bonded.Errorf(bonded.CodeStale, "the evidence is of %s %d, not of %s %d", a.Subject, a.Number, e.Subject, e.Number)
 	case e.Subject == verify.ControlGrants && a.Digest != grant.Digest(e.File):
 		return nil, nil, bonded.Errorf(bonded.CodeStale, "the evidence is of another grant set than the one shown")
-	case e.Subject != verify.ControlGrants && len(e.File) > 0:
-		return nil, nil, bonded.Errorf(bonded.CodeInvalid, "only a grant set is taken from the line")
+	case e.Subject == verify.ControlPolicy && len(e.File) > 0:
+		return nil, nil, bonded.Errorf(bonded.CodeInvalid, "only a grant set and the approvals of a directory are taken from the line")
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -207,12 +221,32 @@ func (k *Keyholder) evidence(e *wire.Evidence) (*wire.EvidenceResult, *pending, 
 	if e.Subject == verify.ControlGrants {
 		return k.announcedGrants(e.File, a)
 	}
-	return k.announcedFile(a)
+	return k.announcedFile(a, e.File)
+}
+
+// approved checks that the custodians in force, if there are any, have
+// approved a version of the directory. The caller holds mu.
+func (k *Keyholder) approved(a *verify.Announcement, file []byte) error {
+	if a.Subject != verify.ControlDirectory || k.custody == nil {
+		return nil
+	}
+	why := verify.Fail(verify.FailApproval, "no approvals were shown")
+	if len(file) > 0 {
+		err := a.CheckApproved(k.custody.people, file)
+		if err == nil {
+			return nil
+		}
+		why = verify.FailureOf(err)
+	}
+	return &bonded.Error{
+		Code: bonded.CodeStale, Message: "directory version " + strconv.FormatUint(a.Number, 10) + " is not approved by the quorum of the custodians in force: " + why.Message,
+		Rules: []string{ruleDirectoryQuorum}, Hint: "cells.json.approvals stands beside cells.json before the vault announces it", Err: why,
+	}
 }
 
 // announcedFile takes note of an announced policy or directory, whose file its
-// operator brings. The caller holds mu.
-func (k *Keyholder) announcedFile(a *verify.Announcement) (*wire.EvidenceResult, *pending, error) {
+// operator brings; approvals are those of a directory. The caller holds mu.
+func (k *Keyholder) announcedFile(a *verify.Announcement, approvals []byte) (*wire.EvidenceResult, *pending, error) {
 	res := &wire.EvidenceResult{InForce: true, Waiting: wire.Waiting{Subject: a.Subject, Number: a.Number}}
 	if v := k.control.waiting[a.Subject]; v != nil && v.number == a.Number && v.digest == a.Digest {
 		res.InForce, res.Waiting = false, k.waits(a.Subject, v)
@@ -225,6 +259,11 @@ func (k *Keyholder) announcedFile(a *verify.Announcement) (*wire.EvidenceResult,
 		return res, nil, nil
 	case a.Number <= accepted:
 		return nil, nil, bonded.Errorf(bonded.CodeConfig, "%s %d is not newer than %s %d, accepted before", a.Subject, a.Number, a.Subject, accepted)
+	}
+	if !inForce {
+		if err := k.approved(a, approvals); err != nil {
+			return nil, nil, err
+		}
 	}
 	p, c := k.begin(), k.control.clone()
 	c.accepted[a.Subject] = a.Number

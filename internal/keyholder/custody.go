@@ -90,6 +90,14 @@ func (k *Keyholder) putCustodians(ks *quorum.KeySet) *pending {
 	p.undo = append(p.undo, func() { k.custody, s.custody = old, digest })
 	k.append(p, row)
 	p.commit.Custody = ks.Bytes()
+	if v := k.control.waiting[verify.ControlDirectory]; old == nil && v != nil {
+		// Announced when nobody had to approve it. Now somebody has to: it can be
+		// announced again under its number.
+		c := k.control.clone()
+		delete(c.waiting, verify.ControlDirectory)
+		c.accepted[verify.ControlDirectory] = k.trust.Directory.Version
+		k.setControl(p, c)
+	}
 	k.custody, s.custody = newCustodians(ks), row.Digest
 	k.enqueue(p)
 	return p

@@ -125,16 +125,17 @@ type Keyholder struct {
 	custody *custodians
 	state   *state
 	// grantFloor is the number of the set installed last, in force or not.
-	grantFloor uint64
-	sessions   sessions
-	fresh      freshness
-	recent     recentLeaves
-	control    *control
-	refusal    string // of a change announced, logged last
-	due        tombstonesDue
-	broken     error  // the book cannot be relied on until it is read anew
-	restored   string // why this database is older than what the ledger has seen
-	refused    atomic.Uint64
+	grantFloor     uint64
+	sessions       sessions
+	fresh          freshness
+	recent         recentLeaves
+	control        *control
+	refusal        string // of a change announced, logged last; empty when it was accepted since
+	refusedSubject verify.ControlSubject
+	due            tombstonesDue
+	broken         error  // the book cannot be relied on until it is read anew
+	restored       string // why this database is older than what the ledger has seen
+	refused        atomic.Uint64
 
 	queue   []*pending
 	wake    chan struct{}

@@ -90,6 +90,7 @@ func (k *Keyholder) Status(_ context.Context) func() (*wire.Status, error) {
 			st.Waiting = append(st.Waiting, k.waits(c, v))
 		}
 	}
+	st.Refusal = k.refusal[:min(len(k.refusal), wire.MaxRefusal)]
 	now := k.now()
 	if _, next := k.keys.dueCellKeys(now); !next.IsZero() {
 		st.RewrapsUntil = uint64(next.Unix()) //nolint:gosec // after 1970

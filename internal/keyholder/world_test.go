@@ -240,7 +240,13 @@ func (w *world) trust(d *verify.Directory, text []byte, byHand bool) keyholder.T
 // a checkpoint cosigned now.
 func (w *world) announce(s verify.ControlSubject, number uint64, digest [32]byte) *wire.Evidence {
 	w.t.Helper()
-	fields := (&verify.Control{Subject: s, Number: number, Digest: digest}).Fields()
+	return w.announceApproved(s, number, digest, nil)
+}
+
+// announceApproved does the same with the digest of approvals.
+func (w *world) announceApproved(s verify.ControlSubject, number uint64, digest [32]byte, approvals []byte) *wire.Evidence {
+	w.t.Helper()
+	fields := (&verify.Control{Subject: s, Number: number, Digest: digest, Approvals: approvals}).Fields()
 	for i := range fields {
 		_, _ = rand.Read(fields[i].Salt[:])
 	}

@@ -50,7 +50,8 @@ type announcement struct {
 	Grants   *grant.Set            `json:"grants,omitempty"` // the set itself
 	Evidence []byte                `json:"evidence"`
 	Index    int64                 `json:"index"`
-	Since    int64                 `json:"since"` // seconds; the waiting time counts from here
+	Since    int64                 `json:"since"`              // seconds; the waiting time counts from here
+	Approved []byte                `json:"approved,omitempty"` // of a directory: file of the approvals that the leaf commits to
 }
 
 // An announcer puts what is to take effect into the ledger and shows the
@@ -67,11 +68,11 @@ type announcer struct {
 
 // offer is how the keyholder took an announcement.
 type offer struct {
-	digest [32]byte
-	up     uint64 // connection it was shown on
-	done   bool
-	again  time.Time
-	said   string
+	leaf  [32]byte // hash of its leaf
+	up    uint64   // connection it was shown on
+	done  bool
+	again time.Time
+	said  string
 }
 
 func openAnnouncer(ctx context.Context, n *vaultNode, store vault.Store) (*announcer, error) {
@@ -104,12 +105,41 @@ func (a *announcer) save(ctx context.Context) error {
 	return nil
 }
 
+// A change is a file that is to be announced.
+type change struct {
+	subject  verify.ControlSubject
+	number   uint64 // 0 takes the next
+	digest   [32]byte
+	set      *grant.Set // of grants
+	approved []byte     // of a directory: file of approvals; nil: nobody has to approve it
+}
+
+// is reports whether p announces c.
+func (c *change) is(p *announcement) bool {
+	return p != nil && p.Digest == c.digest && (c.approved == nil || bytes.Equal(p.Approved, c.approved))
+}
+
+// control returns what the leaf says; its number is filled in later.
+func (c *change) control(cell bonded.CellID) (*verify.Control, error) {
+	v := &verify.Control{Subject: c.subject, Number: c.number, Digest: c.digest}
+	if c.approved == nil {
+		return v, nil
+	}
+	list, err := verify.ParseDirectoryApprovals(c.approved)
+	if err != nil {
+		return nil, err
+	}
+	d := verify.DirectoryApprovalsDigest(cell, list)
+	v.Approvals = d[:]
+	return v, nil
+}
+
 // announce returns the announcement of a file, which it makes if the newest
-// one of its subject is of another. A number of 0 takes the next; set is the
-// grant set, if it is one.
-func (a *announcer) announce(ctx context.Context, s verify.ControlSubject, number uint64, digest [32]byte, set *grant.Set) (*announcement, error) {
+// one of its subject is of another.
+func (a *announcer) announce(ctx context.Context, c *change) (*announcement, error) {
+	s := c.subject
 	last := a.state.Announced[s]
-	if last != nil && last.Digest == digest {
+	if c.is(last) {
 		return last, nil
 	}
 	if time.Now().Before(a.notBefore) {
@@ -120,17 +150,21 @@ func (a *announcer) announce(ctx context.Context, s verify.ControlSubject, numbe
 		a.notBefore = time.Now().Add(announceAgain)
 		return nil, err
 	}
-	if last = a.state.Announced[s]; last != nil && last.Digest == digest {
+	if last = a.state.Announced[s]; c.is(last) {
 		return last, nil
 	}
 	// 2. A new one, durable before the ledger sees it.
-	if number == 0 {
-		number = 1
+	v, err := c.control(a.n.conf.Cell)
+	if err != nil {
+		return nil, err
+	}
+	if v.Number == 0 {
+		v.Number = 1
 		if last != nil {
-			number = last.Number + 1
+			v.Number = last.Number + 1
 		}
 	}
-	if err := a.begin(ctx, &verify.Control{Subject: s, Number: number, Digest: digest}, set); err != nil {
+	if err := a.begin(ctx, v, c); err != nil {
 		return nil, err
 	}
 	if err := a.complete(ctx); err != nil {
@@ -140,7 +174,7 @@ func (a *announcer) announce(ctx context.Context, s verify.ControlSubject, numbe
 	return a.state.Announced[s], nil
 }
 
-func (a *announcer) begin(ctx context.Context, c *verify.Control, set *grant.Set) error {
+func (a *announcer) begin(ctx context.Context, c *verify.Control, of *change) error {
 	cp, err := a.n.latest(ctx)
 	if err != nil {
 		return err
@@ -160,7 +194,7 @@ func (a *announcer) begin(ctx context.Context, c *verify.Control, set *grant.Set
 		leaf.Prev = tlog.RecordHash(prev)
 	}
 	a.state.Pending = &announcement{
-		Subject: c.Subject, Number: c.Number, Digest: c.Digest, Leaf: leaf.Encode(), Fields: verify.EncodeFields(fields), From: cp.Size, Grants: set,
+		Subject: c.Subject, Number: c.Number, Digest: c.Digest, Leaf: leaf.Encode(), Fields: verify.EncodeFields(fields), From: cp.Size, Grants: of.set, Approved: of.approved,
 	}
 	a.state.Last = a.state.Pending.Leaf
 	if err := a.save(ctx); err != nil {
@@ -235,8 +269,8 @@ func (a *announcer) show(ctx context.Context, s verify.ControlSubject, file []by
 	p := a.state.Announced[s]
 	o := a.offers[s]
 	up := a.n.connections.Load()
-	if o == nil || o.digest != p.Digest {
-		o = &offer{digest: p.Digest}
+	if leaf := tlog.RecordHash(p.Leaf); o == nil || o.leaf != leaf {
+		o = &offer{leaf: leaf}
 		a.offers[s] = o
 	}
 	now := time.Now()
@@ -245,7 +279,7 @@ func (a *announcer) show(ctx context.Context, s verify.ControlSubject, file []by
 	}
 	ctx, cancel := context.WithTimeout(ctx, announceAgain)
 	defer cancel()
-	e := &wire.Evidence{Subject: s, Number: p.Number, Evidence: p.Evidence}
+	e := &wire.Evidence{Subject: s, Number: p.Number, Evidence: p.Evidence, File: p.Approved}
 	if s == verify.ControlGrants {
 		e.File = file
 	}

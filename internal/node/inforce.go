@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"bonded"
 	"bonded/internal/apitype"
 	"bonded/internal/grant"
@@ -111,7 +113,7 @@ type gate struct {
 	signed    *grant.Set // in force, as the administrator signed it
 	effective *grant.Set // the same, or narrower while another waits
 	failed    map[string]string
-	written   map[verify.ControlSubject][32]byte // evidence that stands beside its file
+	written   map[verify.ControlSubject][32]byte // leaf whose evidence stands beside its file
 	published bool                               // the directory in force is a leaf of kind directory
 }
 
@@ -193,7 +195,7 @@ func (g *gate) tickGrants(ctx context.Context) error {
 		return g.showLast(ctx, verify.ControlGrants, file, path)
 	}
 	// 2. Announced, and shown to the keyholder.
-	p, err := g.announce(ctx, verify.ControlGrants, set.Number, digestOf(file), set)
+	p, err := g.announce(ctx, &change{subject: verify.ControlGrants, number: set.Number, digest: digestOf(file), set: set})
 	if err != nil {
 		return err
 	}
@@ -261,7 +263,7 @@ func (g *gate) tickPolicy(ctx context.Context) error {
 			return err
 		}
 	}
-	p, err := g.announce(ctx, verify.ControlPolicy, 0, digestOf(text), nil)
+	p, err := g.announce(ctx, &change{subject: verify.ControlPolicy, digest: digestOf(text)})
 	if err != nil {
 		return err
 	}
@@ -310,7 +312,11 @@ func (g *gate) tickDirectory(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p, err := g.announce(ctx, verify.ControlDirectory, next.Version, verify.DirectoryDigest(raw), nil)
+	c := &change{subject: verify.ControlDirectory, number: next.Version, digest: verify.DirectoryDigest(raw)}
+	if c.approved, err = g.approvals(path, c); err != nil {
+		return err
+	}
+	p, err := g.announce(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -330,6 +336,37 @@ func (g *gate) tickDirectory(ctx context.Context) error {
 	g.inForceNow(ctx, verify.ControlDirectory, p)
 	g.published = false
 	return nil
+}
+
+// approvals returns the approvals of a version of the directory that stand
+// beside it, which must be a quorum of the custodians in force; nil before there
+// are custodians. A version that was announced with approvals keeps them.
+func (g *gate) approvals(path string, c *change) ([]byte, error) {
+	if last := g.state.Announced[c.subject]; last != nil && last.Digest == c.digest && last.Approved != nil {
+		return last.Approved, nil
+	}
+	ks := g.n.vault.KeySet()
+	if ks == nil {
+		return nil, nil
+	}
+	refuse := func(message string, err error) error {
+		return &bonded.Error{
+			Code: bonded.CodeConfig, Field: path + ".approvals", Message: message, Rules: []string{"vault.directory-quorum"}, Err: err,
+			Hint: "bonded-custodian directory approve makes an approval, bonded custodians directory assemble the file",
+		}
+	}
+	file, err := os.ReadFile(path + ".approvals")
+	if err != nil {
+		return nil, refuse("the approvals of the custodians cannot be read", err)
+	}
+	list, err := verify.ParseDirectoryApprovals(file)
+	if err == nil {
+		err = verify.CheckDirectoryApprovals(ks.Custodians(), c.number, c.digest, list)
+	}
+	if err != nil {
+		return nil, refuse("the directory is not approved by the quorum of the custodians in force: "+verify.FailureOf(err).Message, err)
+	}
+	return file, nil
 }
 
 // checkNextDirectory checks that a directory may be announced after the one in
@@ -358,11 +395,11 @@ func (g *gate) showLast(ctx context.Context, s verify.ControlSubject, file []byt
 	if p == nil || file != nil && p.Digest != digestOf(file) {
 		return nil
 	}
-	if g.written[s] != p.Digest {
+	if leaf := tlog.RecordHash(p.Leaf); g.written[s] != leaf {
 		if err := remote.WriteFile(path+".evidence", p.Evidence); err != nil {
 			return fmt.Errorf("write evidence: %w", err)
 		}
-		g.written[s] = p.Digest
+		g.written[s] = leaf
 	}
 	g.show(ctx, s, file)
 	return nil

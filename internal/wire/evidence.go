@@ -18,7 +18,7 @@ type Evidence struct {
 	Subject  verify.ControlSubject
 	Number   uint64
 	Evidence []byte // see [verify.ParseEvidence]
-	File     []byte // the signed grant file; empty for what the keyholder's operator keeps in his own folder
+	File     []byte // the signed grant file; of a directory the approvals of its custodians, if there are any; empty for a policy
 }
 
 // Encode returns the bytes of e.

@@ -50,6 +50,9 @@ func DecodeError(b []byte) *bonded.Error {
 	return e
 }
 
+// MaxRefusal is the longest text of [Status.Refusal], in bytes.
+const MaxRefusal = 1024
+
 // A Hello opens a stream. The keyholder answers with its own: the vault's
 // Head is the last keyholder head it made durable.
 type Hello struct {
@@ -413,6 +416,7 @@ type Status struct {
 	Epoch        uint64      // of the custodians in force; 0 before the first ceremony
 	KeySet       [32]byte    // digest of their key set
 	Waiting      []Waiting   // what was announced and is not in force yet
+	Refusal      string      // why the change announced last is refused; empty if none is; at most MaxRefusal bytes
 }
 
 // Encode returns the bytes of s.
@@ -428,6 +432,7 @@ func (s *Status) Encode() []byte {
 	for i := range s.Waiting {
 		s.Waiting[i].encode(&w)
 	}
+	w.String(s.Refusal)
 	w.Fixed(s.Head.Encode())
 	return w.B
 }
@@ -452,6 +457,7 @@ func DecodeStatus(b []byte) (*Status, error) {
 			return nil, canon.ErrMalformed
 		}
 	}
+	s.Refusal = r.String(MaxRefusal)
 	h, err := verify.DecodeHead(r.Rest())
 	if err != nil || r.Bad() {
 		return nil, canon.ErrMalformed

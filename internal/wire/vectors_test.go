@@ -114,7 +114,7 @@ func TestVectors(t *testing.T) {
 		"anchor_result":   (&wire.AnchorResult{Accepted: true, Missing: [][32]byte{fixed("leaf 9")}, Head: head}).Encode(),
 		"book_since":      (&wire.BookSince{After: 12, Limit: 4096}).Encode(),
 		"list":            (&wire.List{Items: [][]byte{{1}, {2, 3}}}).Encode(),
-		"status":          (&wire.Status{Subjects: 5, KeyVersion: 2, Rewrapped: 4, GrantSet: 1, Witnessed: 1_790_000_000, Unanchored: 1, Asserted: 2, Resolved: 3, Proven: 4, Refused: 5, Head: head, RewrapsUntil: 1_792_000_000, Cases: 6, Epoch: 2, KeySet: fixed("key set"), Waiting: []wire.Waiting{waiting}}).Encode(),
+		"status":          (&wire.Status{Subjects: 5, KeyVersion: 2, Rewrapped: 4, GrantSet: 1, Witnessed: 1_790_000_000, Unanchored: 1, Asserted: 2, Resolved: 3, Proven: 4, Refused: 5, Head: head, RewrapsUntil: 1_792_000_000, Cases: 6, Epoch: 2, KeySet: fixed("key set"), Waiting: []wire.Waiting{waiting}, Refusal: "directory 2: not approved"}).Encode(),
 		"evidence":        (&wire.Evidence{Subject: verify.ControlGrants, Number: 8, Evidence: []byte("evidence\n"), File: []byte("{}")}).Encode(),
 		"evidence_result": (&wire.EvidenceResult{Waiting: waiting}).Encode(),
 		"release":         testRelease().Encode(),

@@ -100,6 +100,21 @@ func (c *Committee) Approve(id bonded.ID, scope, leaf [32]byte, at time.Time, pe
 	return out
 }
 
+// ApproveDirectory returns approvals of a version of the directory by
+// custodians of c.
+func (c *Committee) ApproveDirectory(version uint64, digest [32]byte, people ...*Custodian) []*verify.DirectoryApproval {
+	var out []*verify.DirectoryApproval
+	for _, p := range people {
+		a := &verify.DirectoryApproval{
+			Cell: c.KeySet.Cell(), Version: version, Digest: digest, KeySet: c.KeySet.Digest(), Epoch: c.KeySet.Epoch(),
+			Role: p.Role, Index: p.Index, Custodian: p.ID,
+		}
+		a.Sign(p.Key)
+		out = append(out, a)
+	}
+	return out
+}
+
 // Order returns the statement that orders the ceremony of c.
 func (c *Committee) Order(t testing.TB, admin ed25519.PrivateKey) []byte {
 	t.Helper()
