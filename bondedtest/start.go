@@ -45,6 +45,10 @@ func Schema(text []byte) Option { return func(p *deploy.Plan) { p.Schema = text 
 // OneCell leaves only the default cell, eu.
 func OneCell() Option { return func(p *deploy.Plan) { p.Cells = p.Cells[1:] } }
 
+// FrontDoor makes every cell take cases. Custodians and register come after the
+// start: package foundation.
+func FrontDoor() Option { return func(p *deploy.Plan) { p.FrontDoor = true } }
+
 // A Deployment is two cells, cn under SM4 and eu under AES, with keyholders
 // and three witnesses, each a process of its own.
 type Deployment struct {
@@ -157,7 +161,7 @@ var build = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	_, self, _, _ := runtime.Caller(0)
-	cmd := exec.Command("go", "build", "-o", dir+"/", "./cmd/bonded", "./cmd/bonded-keyholder", "./cmd/bonded-verify") //nolint:gosec,noctx // bounded by the test
+	cmd := exec.Command("go", "build", "-o", dir+"/", "./cmd/bonded", "./cmd/bonded-keyholder", "./cmd/bonded-verify", "./cmd/bonded-custodian") //nolint:gosec,noctx // bounded by the test
 	cmd.Dir = filepath.Dir(filepath.Dir(self))
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := cmd.CombinedOutput()
