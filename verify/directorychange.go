@@ -67,9 +67,20 @@ func cellMembers(c *DirectoryCell) [][2]string {
 		return "SHA-256 " + hex.EncodeToString(d[:])
 	}
 	return [][2]string{
-		{"id", string(c.ID)}, {"jurisdictions", strings.Join(laws, ", ")}, {"suite", c.Suite},
-		{"api", c.API}, {"api_tls", c.APITLS}, {"ledger", c.Ledger}, {"ledger_key", c.LedgerKey}, {"witness_policy", c.WitnessPolicy},
-		{"promise_key", c.PromiseKey}, {"keyholder_key", c.KeyholderKey}, {"keyholder_hpke", c.KeyholderHPKE}, {"keyholder", c.Keyholder},
-		{"vault_ca", pem(c.VaultCA)}, {"keyholder_ca", pem(c.KeyholderCA)}, {"witness_ca", pem(c.WitnessCA)},
+		{"id", string(c.ID)},
+		{"jurisdictions", strings.Join(laws, ", ")},
+		{"suite", c.Suite},
+		{"api", c.API},
+		{"api_tls", c.APITLS},
+		{"ledger", c.Ledger},
+		{"ledger_key", c.LedgerKey},
+		{"witness_policy", c.WitnessPolicy},
+		{"promise_key", c.PromiseKey},
+		{"keyholder_key", c.KeyholderKey},
+		{"keyholder_hpke", c.KeyholderHPKE},
+		{"keyholder", c.Keyholder},
+		{"vault_ca", pem(c.VaultCA)},
+		{"keyholder_ca", pem(c.KeyholderCA)},
+		{"witness_ca", pem(c.WitnessCA)},
 	}
 }

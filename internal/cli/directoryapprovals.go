@@ -85,7 +85,7 @@ func (c *directoryAssemble) Run(ctx context.Context, s *streams) error {
 		v.Cells = append(v.Cells, *cell)
 	}
 	// 3. Written.
-	if err := os.WriteFile(c.Out, file, 0o600); err != nil {
+	if err := os.WriteFile(c.Out, file, 0o600); err != nil { //nolint:gosec // the operator names the file
 		return err
 	}
 	return s.print(v, func(w *tabwriter.Writer) {
