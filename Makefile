@@ -60,7 +60,7 @@ bench-large: build
 fuzz:
 	@scripts/fuzz $(FUZZTIME)
 
-# Servers for linux, client tools for macOS and Windows.
+# Everything for linux, the tools of people for macOS and Windows.
 cross:
 	@scripts/cross
 
