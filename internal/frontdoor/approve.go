@@ -191,7 +191,10 @@ func (s *Service) OpeningProof(ctx context.Context, call *apitype.PersonCall, id
 		return nil, err
 	}
 	if r.kind == readRequester || c.Opening == 0 {
-		return nil, conflict("nothing of this case is opening", "wait for the quorum")
+		if r.kind != readRequester && c.scopeWanted() {
+			return nil, &bonded.Error{Code: bonded.CodeStale, Message: "no quorum has approved the scope yet", Hint: "wait for the other custodians"}
+		}
+		return nil, conflict("nothing of this case is opening", "read the case again")
 	}
 	placed, err := s.cfg.Book.Placed(ctx, c.Opening)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +26,9 @@ const (
 	outcomePart = "part"
 	outcomeNone = "none"
 )
+
+// receiptsAtOnce is how many receipts the vault is asked for at the same time.
+const receiptsAtOnce = 32
 
 // made is a package that stands in its folder.
 type made struct {
@@ -254,22 +258,32 @@ func (s *Service) packageReceipts(ctx context.Context, q frontdoorsql.Q, c *kase
 			row     string
 			subject bonded.ID
 		}
-		var done []key
+		var all []key
 		err = s.releasedPage(q, c, page, func(it *verify.PackageItem) error {
 			item := &items[it.Index-page*scopePage]
 			k := key{it.Row, item.Subject}
-			if it.Code != "" || stale && item.Envelope != [32]byte{} || slices.Contains(done, k) {
+			if it.Code != "" || stale && item.Envelope != [32]byte{} || slices.Contains(all, k) {
 				return nil
 			}
-			done = append(done, k)
-			receipt, err := s.cfg.Records.Receipt(ctx, it.Row, item.Subject)
-			if err != nil {
-				return err
-			}
-			return p.AddReceipt(receipt)
+			all = append(all, k)
+			return nil
 		})
 		if err != nil {
 			return err
+		}
+		// Each is a row of its own: many at once share a commit.
+		receipts := make([]json.RawMessage, len(all))
+		err = eachOf(len(all), receiptsAtOnce, func(i int) (err error) {
+			receipts[i], err = s.cfg.Records.Receipt(ctx, all[i].row, all[i].subject)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, r := range receipts {
+			if err := p.AddReceipt(r); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

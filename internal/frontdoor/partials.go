@@ -115,11 +115,15 @@ func (s *Service) PutPartials(ctx context.Context, call *apitype.PersonCall, id 
 
 // each calls do with 0 to n-1 on all processors, and returns the error of the
 // lowest.
-func each(n int, do func(i int) error) error {
+func each(n int, do func(i int) error) error { return eachOf(n, runtime.GOMAXPROCS(0), do) }
+
+// eachOf calls do with 0 to n-1, so many at once, and returns the error of the
+// lowest.
+func eachOf(n, atOnce int, do func(i int) error) error {
 	errs := make([]error, n)
 	var next atomic.Int64
 	var group sync.WaitGroup
-	for range min(n, runtime.GOMAXPROCS(0)) {
+	for range min(n, atOnce) {
 		group.Go(func() {
 			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
 				errs[i] = do(i)

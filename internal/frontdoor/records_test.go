@@ -28,6 +28,7 @@ type records struct {
 	released map[bonded.CaseID]int // calls that released something
 	resealed map[bonded.CaseID]int
 	resolves int
+	failing  sync.Mutex
 	fail     func(op string) error
 	extra    func(items []verify.ScopeItem) []verify.ScopeItem // what a vault that cheats makes of a snapshot
 }
@@ -55,6 +56,8 @@ func newRecords(w *world) *records {
 }
 
 func (r *records) op(name string) error {
+	r.failing.Lock()
+	defer r.failing.Unlock()
 	if r.fail != nil {
 		return r.fail(name)
 	}
