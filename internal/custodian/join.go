@@ -31,7 +31,25 @@ func (f *Folder) Look(ctx context.Context, door Door, ceremony string) (*Seat, e
 	if err != nil {
 		return nil, err
 	}
+	if err := f.catchUp(ctx, door, board.Params); err != nil {
+		return nil, err
+	}
 	return f.seat(ceremony, board.Params)
+}
+
+// catchUp learns of the key set that a resharing hands on, for a custodian who
+// is new or was away: all of it is verified.
+func (f *Folder) catchUp(ctx context.Context, door Door, params []byte) error {
+	p, err := quorum.ParseParams(params)
+	if err != nil {
+		return err
+	}
+	set := f.KeySet()
+	if p.Kind != quorum.KindReshare || set != nil && (set.Digest() == p.Previous || set.Epoch() >= p.Epoch) {
+		return nil
+	}
+	_, err = f.Refresh(ctx, door)
+	return err
 }
 
 func (f *Folder) seat(ceremony string, params []byte) (*Seat, error) {
@@ -106,6 +124,9 @@ func (f *Folder) Join(ctx context.Context, door Door, ceremony string) (*quorum.
 	// 1. The seat, looked at again.
 	board, err := door.Ceremony(ctx, ceremony, 0)
 	if err != nil {
+		return nil, err
+	}
+	if err := f.catchUp(ctx, door, board.Params); err != nil {
 		return nil, err
 	}
 	seat, err := f.seat(ceremony, board.Params)

@@ -255,7 +255,7 @@ func (s *Service) checkApprovals(a *verify.Authorisation, now time.Time) *bonded
 
 func checkDocuments(docs []verify.CaseDocument) *bonded.Error {
 	if len(docs) == 0 {
-		return incomplete("authorisation.documents", "no document is named: the instrument itself is needed", "")
+		return incomplete("authorisation.documents", "no document is named: the instrument itself is needed", "name each with the SHA-256 of its bytes, and upload it after the request")
 	}
 	if len(docs) > MaxDocuments/2 {
 		return refuse(rules.RejectManifestError, "authorisation.documents", "more than 16 documents", "put them into one")
@@ -349,7 +349,7 @@ func (s *Service) checkTask(t *verify.CaseTask, p *rules.Process, at string, now
 	case (p.Kind == rules.KindPreserve) != (t.Kind == "preserve"):
 		return refuse(rules.RejectNoLegalBasis, at+"kind", "the process type does not allow this kind of task", "freeze by a process type that freezes, disclose by one that discloses")
 	case t.Kind != "preserve" && !s.rules.Opens(p.ID, class.ID):
-		return refuse(rules.RejectNoLegalBasis, at+"data_class", "the process type does not open this class", "")
+		return refuse(rules.RejectNoLegalBasis, at+"data_class", "the process type does not open this class", "ask for a class that it opens, or under another process type")
 	case t.Kind == "confirm_existence" && class.ID != rules.ClassExistence:
 		return refuse(rules.RejectManifestError, at+"data_class", "a task that asks whether somebody is known has class existence", "")
 	}
@@ -536,7 +536,7 @@ func (s *Service) rulesPass(r *verify.CaseRequest, tasks []verify.DecidedTask, a
 		}
 		class := rules.DataClass(t.DataClass)
 		if t.Kind != "preserve" && !s.rules.Opens(p.ID, class) {
-			return nil, refuse(rules.RejectNoLegalBasis, "tasks["+strconv.Itoa(i)+"].data_class", "the process type does not open this class", "")
+			return nil, refuse(rules.RejectNoLegalBasis, "tasks["+strconv.Itoa(i)+"].data_class", "the process type does not open this class", "ask for a class that it opens, or under another process type")
 		}
 		if !slices.Contains(classes, class) {
 			classes = append(classes, class)
