@@ -473,7 +473,12 @@ func (s *Service) suspendAgency(q frontdoorsql.Q, id string, now time.Time) erro
 func (s *Service) Register(ctx context.Context, call *apitype.PersonCall) (*apitype.RegistryList, error) {
 	q, now := s.store.Read(ctx), s.now()
 	own := ""
-	if call.Person != verify.SignerAdmin && custodianOf(call) == "" {
+	if name := custodianOf(call); name != "" {
+		// Whoever takes part in a ceremony calls, too, and whoever took part in one.
+		if _, _, ok := s.custody.Load().custodian(name); !ok {
+			return nil, withheld()
+		}
+	} else if call.Person != verify.SignerAdmin {
 		p, err := s.person(q, call.Person, now)
 		if err != nil {
 			return nil, err

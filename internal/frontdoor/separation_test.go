@@ -339,6 +339,14 @@ func TestRegisterNeedsTwoHandsAndSuspendsByOne(t *testing.T) {
 	}
 }
 
+func TestCustodianNoLongerInForceDoesNotReadTheRegister(t *testing.T) {
+	w := staffed(t)
+	_, err := w.door.Register(w.ctx, w.call("custodian:firm-1"))
+	w.must(err)
+	_, err = w.door.Register(w.ctx, w.call("custodian:firm-9"))
+	refusal(t, err, bonded.CodeWithheld, "")
+}
+
 func TestNonceOfAPersonCountsOnce(t *testing.T) {
 	w := newWorld(t)
 	n := [16]byte{1}
