@@ -180,7 +180,7 @@ func (f *Folder) Compute(ctx context.Context, door Door, id bonded.CaseID) (bool
 
 // waits reports whether an opening may still come in a state.
 func waits(state string) bool {
-	switch rules.State(state) {
+	switch rules.State(state) { //nolint:exhaustive // no other state comes before an opening
 	case rules.StateUnderReview, rules.StateAwaitingQuorum, rules.StateOpening, rules.StateEmergencyOpened:
 		return true
 	}
