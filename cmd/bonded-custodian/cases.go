@@ -8,6 +8,7 @@ import (
 
 	"bonded"
 	"bonded/internal/custodian"
+	"bonded/internal/terminal"
 )
 
 type pendingCmd struct {
@@ -150,11 +151,11 @@ func (c *proposalsCmd) Run(e *env, all *commands) error {
 	for i := range list {
 		if a := list[i].Agency; a != nil {
 			_, _ = fmt.Fprintf(w, "agency\t%s\t%s (%s, %s), %s, powers %s, found at %s, signed by %s\n",
-				a.ID, clean(a.Name), a.Country, a.Kind, a.Trust, strings.Join(a.Powers, ", "), clean(a.DirectorySource), list[i].SignedBy)
+				a.ID, terminal.Clean(a.Name), a.Country, a.Kind, a.Trust, strings.Join(a.Powers, ", "), terminal.Clean(a.DirectorySource), list[i].SignedBy)
 			continue
 		}
 		p := list[i].Person
-		_, _ = fmt.Fprintf(w, "person\t%s\t%s, %s, %s, key %s, signed by %s\n", p.ID, clean(p.Name), p.Role, clean(p.Organisation), p.Key, list[i].SignedBy)
+		_, _ = fmt.Fprintf(w, "person\t%s\t%s, %s, %s, key %s, signed by %s\n", p.ID, terminal.Clean(p.Name), p.Role, terminal.Clean(p.Organisation), p.Key, list[i].SignedBy)
 	}
 	return w.Flush()
 }

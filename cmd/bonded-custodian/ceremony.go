@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/hex"
 	"fmt"
 	"io"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"bonded"
 	"bonded/internal/custodian"
+	"bonded/internal/terminal"
 )
 
 type ceremonyCmd struct {
@@ -40,7 +42,7 @@ func printSeat(out io.Writer, s *custodian.Seat) error {
 	for _, r := range s.Params.Roles {
 		_, _ = fmt.Fprintf(w, "role %s\t%d of %d\n", r.Name, r.Threshold, len(r.Members))
 		for i := range r.Members {
-			_, _ = fmt.Fprintf(w, "\t%s  %x\n", clean(r.Members[i].ID), r.Members[i].Approval)
+			_, _ = fmt.Fprintf(w, "\t%s  %x\n", terminal.Clean(r.Members[i].ID), r.Members[i].Approval)
 		}
 	}
 	var does []string
@@ -62,21 +64,15 @@ type joinCmd struct {
 
 // Run implements the command.
 func (c *joinCmd) Run(e *env, all *commands) error {
+	var digest [32]byte
+	if b, err := hex.DecodeString(c.Digest); err != nil || copy(digest[:], b) != len(digest) || len(b) != len(digest) {
+		return &bonded.Error{Code: bonded.CodeInvalid, Field: "--digest", Message: "not a digest of 64 hexadecimal digits", Hint: "bonded-custodian ceremony show prints it"}
+	}
 	f, door, err := e.open(all, c.Dir)
 	if err != nil {
 		return err
 	}
-	s, err := f.Look(e.ctx, door, c.Ceremony)
-	if err != nil {
-		return err
-	}
-	if got := fmt.Sprintf("%x", s.Digest); !strings.EqualFold(got, c.Digest) {
-		return &bonded.Error{
-			Code: bonded.CodeConflict, Field: "--digest", Message: "the front door shows other parameters than those you agreed to",
-			Hint: "run bonded-custodian ceremony show and compare with the others",
-		}
-	}
-	set, err := f.Join(e.ctx, door, c.Ceremony)
+	set, err := f.Join(e.ctx, door, c.Ceremony, digest)
 	if err != nil {
 		return err
 	}

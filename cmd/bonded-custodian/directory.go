@@ -12,6 +12,7 @@ import (
 
 	"bonded"
 	"bonded/internal/custodian"
+	"bonded/internal/terminal"
 	"bonded/internal/remote"
 	"bonded/verify"
 )
@@ -100,7 +101,7 @@ func printChanges(out io.Writer, next *verify.Directory, digest string, changes 
 		if s == "" {
 			return "nothing"
 		}
-		return clean(strings.ReplaceAll(strings.TrimSpace(s), "\n", "; "))
+		return terminal.Clean(strings.ReplaceAll(strings.TrimSpace(s), "\n", "; "))
 	}
 	for _, c := range changes {
 		where := "directory"

@@ -14,6 +14,7 @@ import (
 	"bonded"
 	"bonded/client"
 	"bonded/internal/custodian"
+	"bonded/internal/terminal"
 )
 
 // open opens a folder and the door of its cell.
@@ -88,7 +89,7 @@ type initCmd struct {
 	Dir          string `arg:"" help:"Folder to make."`
 	ID           string `name:"id" required:"" help:"Id of the custodian, such as firm-1."`
 	Organisation string `required:"" help:"Whoever employs the custodian."`
-	Country      string `help:"ISO 3166-1 alpha-2 code of the organisation."`
+	Government   string `placeholder:"CC" help:"ISO 3166-1 alpha-2 code of the state, if the organisation belongs to a government: it does not decide what that state's agencies ask."`
 	Cell         string `required:"" help:"Cell whose share this custodian will hold."`
 	Directory    string `required:"" type:"existingfile" help:"The file cells.json; its signature stands beside it."`
 }
@@ -105,7 +106,7 @@ func (c *initCmd) Run(e *env, all *commands) error {
 	}
 	defer clear(pass)
 	f, err := custodian.Init(c.Dir, custodian.Config{
-		ID: c.ID, Organisation: c.Organisation, Cell: bonded.CellID(c.Cell), URL: all.URL, Jurisdiction: c.Country,
+		ID: c.ID, Organisation: c.Organisation, Cell: bonded.CellID(c.Cell), URL: all.URL, Government: c.Government,
 	}, d.File, d.Signature, custodian.Options{Passphrase: pass})
 	if err != nil {
 		return err
@@ -148,7 +149,7 @@ func (c *statusCmd) Run(e *env, all *commands) error {
 		_, _ = fmt.Fprintf(e.stderr, "bonded-custodian: warning: nothing new from the front door: %v\n", rerr)
 	}
 	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintf(w, "custodian\t%s\norganisation\t%s\ncell\t%s\n", f.Config().ID, clean(f.Config().Organisation), f.Cell())
+	_, _ = fmt.Fprintf(w, "custodian\t%s\norganisation\t%s\ncell\t%s\n", f.Config().ID, terminal.Clean(f.Config().Organisation), f.Cell())
 	if set := f.KeySet(); set != nil {
 		_, _ = fmt.Fprintf(w, "epoch\t%d\nkey set\t%x\nrelease key\t%x\nshare\t%t\n", set.Epoch(), set.Digest(), set.ReleaseKey(), holds)
 		for _, r := range set.Roles() {
@@ -161,7 +162,7 @@ func (c *statusCmd) Run(e *env, all *commands) error {
 		_, _ = fmt.Fprintln(w, "epoch\tnone yet")
 	}
 	if err := f.Decisions(func(d custodian.Decision) error {
-		_, err := fmt.Fprintf(w, "%s\t%s %s %s\n", d.Time.Format(time.RFC3339), d.What, caseText(d.Case), clean(d.Reason))
+		_, err := fmt.Fprintf(w, "%s\t%s %s %s\n", d.Time.Format(time.RFC3339), d.What, caseText(d.Case), terminal.Clean(d.Reason))
 		return err
 	}); err != nil {
 		return err

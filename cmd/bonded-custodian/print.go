@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"bonded/internal/custodian"
+	"bonded/internal/terminal"
 )
 
 func printCase(out io.Writer, c *custodian.Checked) error {
@@ -17,12 +18,12 @@ func printCase(out io.Writer, c *custodian.Checked) error {
 	}
 	a := &c.Request.Authorisation
 	line("case", "%s, %s", c.Case, c.State)
-	line("asked by", "%s (%s, %s), %s, trust level %d", clean(c.Agency.Name), c.Agency.Country, c.Agency.Kind, clean(c.Officer.Name), c.Officer.Level)
-	line("instrument", "%s, %s, %s, valid to %s", a.ProcessType, clean(a.Reference), a.Priority, a.ValidTo.UTC().Format(time.RFC3339))
+	line("asked by", "%s (%s, %s), %s, trust level %d", terminal.Clean(c.Agency.Name), c.Agency.Country, c.Agency.Kind, terminal.Clean(c.Officer.Name), c.Officer.Level)
+	line("instrument", "%s, %s, %s, valid to %s", a.ProcessType, terminal.Clean(a.Reference), a.Priority, a.ValidTo.UTC().Format(time.RFC3339))
 	for _, l := range a.LegalBasis {
-		line("law", "%s, %s", clean(l.Law), clean(l.Article))
+		line("law", "%s, %s", terminal.Clean(l.Law), terminal.Clean(l.Article))
 	}
-	line("why", "%s", clean(a.Necessity))
+	line("why", "%s", terminal.Clean(a.Necessity))
 	for i := range c.Tasks {
 		t := &c.Tasks[i]
 		name := fmt.Sprintf("task %d", i)
@@ -32,30 +33,18 @@ func printCase(out io.Writer, c *custodian.Checked) error {
 		}
 		line(name, "%s %s of %s, fields %s, at most %d people", t.Kind, t.DataClass, t.Collection, strings.Join(t.FieldsWanted, ", "), max(1, t.MaxSubjects))
 		for _, g := range t.Targets {
-			line("  target", "%s %s", g.Format, clean(g.Value))
+			line("  target", "%s %s", g.Format, terminal.Clean(g.Value))
 		}
 	}
 	for _, d := range c.Decisions {
-		line("decided", "%s (%s): %s %s", d.Person, d.Role, d.Action, clean(d.Reason))
+		line("decided", "%s (%s): %s %s", d.Person, d.Role, d.Action, terminal.Clean(d.Reason))
 	}
 	line("opens", "%d people, %d records, fields %s; %d under quorum custody", c.People, c.Records, strings.Join(c.Fields, ", "), c.Envelopes)
 	line("allowed by", "%s", strings.Join(c.Rules, ", "))
 	for i := range c.Documents {
-		line("document", "%s %s", clean(c.Documents[i].Name), c.Documents[i].SHA256)
+		line("document", "%s %s", terminal.Clean(c.Documents[i].Name), c.Documents[i].SHA256)
 	}
 	line("scope", "%x", c.Digest)
 	line("verified here", "request, register, decisions and scope; ledger entry %d, witnessed %s", c.Index, c.Witnessed.UTC().Format(time.RFC3339))
 	return w.Flush()
-}
-
-// clean keeps control characters of other people's text off the terminal, and
-// those that turn the direction of writing.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r < 0x20, r >= 0x7f && r < 0xa0, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r == 0x200e, r == 0x200f, r == 0x61c:
-			return '\uFFFD'
-		}
-		return r
-	}, s)
 }

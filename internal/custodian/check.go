@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"bonded"
@@ -110,11 +111,11 @@ func (f *Folder) checkDossier(id bonded.CaseID, d *apitype.CaseDossier) (*Checke
 		return nil, err
 	}
 	c := &Checked{Case: id, State: d.Case.State, Request: req, Officer: officer, Agency: agency, Documents: req.Authorisation.Documents, Items: d.Items}
-	if err := f.conflict(c); err != nil {
-		return nil, err
-	}
 	// 3. Who decided, and what is left of the tasks.
 	if err := c.decided(reg, d); err != nil {
+		return nil, err
+	}
+	if err := f.conflict(c, reg); err != nil {
 		return nil, err
 	}
 	// 4. By which rule.
@@ -162,27 +163,53 @@ func (f *Folder) register(chain *verify.CustodyChain, d *apitype.CaseDossier) (*
 	return reg, nil
 }
 
-// conflict refuses a custodian that is of the requester's own chain.
-func (f *Folder) conflict(c *Checked) error {
-	if c.Officer.Organisation == f.conf.Organisation || c.Agency.Name == f.conf.Organisation || c.Officer.ID == f.conf.ID {
+// private are the kinds of agency that belong to no government.
+var private = []string{"lender", "auditor", "private_party"}
+
+// conflict refuses a custodian that is of the requester's own chain, and one
+// that has a part in the case already.
+func (f *Folder) conflict(c *Checked, reg *verify.RegisterProof) error {
+	own := func(organisation string) bool {
+		return strings.EqualFold(strings.TrimSpace(organisation), strings.TrimSpace(f.conf.Organisation))
+	}
+	switch {
+	case own(c.Officer.Organisation), own(c.Agency.Name):
 		return refuse("conflict", "this custodian belongs to the agency that asks")
+	case f.conf.Government != "" && f.conf.Government == string(c.Agency.Country) && !slices.Contains(private, c.Agency.Kind):
+		return refuse("conflict", "this custodian belongs to the state whose agency asks")
+	}
+	me := verify.EncodePublicKey(publicOf(f.sec.Approval))
+	for _, id := range append([]string{c.Officer.ID}, deciders(c.Decisions)...) {
+		if id == f.conf.ID || reg.People[id].Key == me {
+			return refuse("conflict", "this custodian has a part in the case already")
+		}
 	}
 	return nil
+}
+
+func deciders(decisions []*verify.CaseDecision) (ids []string) {
+	for _, d := range decisions {
+		ids = append(ids, d.Person)
+	}
+	return ids
 }
 
 // decided verifies every decision and holds them against the separation of
 // roles.
 func (c *Checked) decided(reg *verify.RegisterProof, d *apitype.CaseDossier) error {
-	roles := map[string]string{}
+	roles := map[string]string{c.Officer.Key: requester} // by key: one person under two ids is one person
+	ids := map[string]string{c.Officer.Key: c.Officer.ID}
 	for _, s := range d.Decisions {
 		dec, err := c.decision(reg, s)
 		if err != nil {
 			return err
 		}
-		if was, ok := roles[dec.Person]; ok && was != dec.Role {
-			return refuse("separation", "one person has two roles in this case")
+		key := reg.People[dec.Person].Key
+		role := reg.People[dec.Person].Role
+		if was, ok := roles[key]; ok && (was != role || ids[key] != dec.Person) {
+			return refuse("separation", "one person has two roles in this case, or two names")
 		}
-		roles[dec.Person] = dec.Role
+		roles[key], ids[key] = role, dec.Person
 		c.Decisions = append(c.Decisions, dec)
 	}
 	var err error
@@ -209,10 +236,32 @@ func (c *Checked) decision(reg *verify.RegisterProof, s *verify.Statement) (*ver
 	if err != nil || !s.SignedBy(verify.LabelDecision, p.ID, key) {
 		return nil, refuse("decision", "a decision is not signed by the person it names")
 	}
-	if dec.Case != c.Case || p.Role != dec.Role || p.Suspended {
+	conveyed := dec.Action == "challenge" && dec.Role == "subject" // a word of the subject, by whom it was told
+	switch {
+	case dec.Case != c.Case || p.Role != dec.Role && !conveyed || p.Suspended:
 		return nil, refuse("decision", "a decision is about another case, or by somebody without that role")
+	case dec.Time.Before(p.NotBefore) || dec.Time.After(p.NotAfter):
+		return nil, refuse("decision", "a decision is by somebody whose registration was not in force then")
+	case !mayDecide(dec):
+		return nil, refuse("decision", "a decision to %s is not one of the role %s", dec.Action, dec.Role)
 	}
 	return dec, nil
+}
+
+const requester = "requester"
+
+// mayDecide holds the actions that this custodian builds upon against the role
+// that has them.
+func mayDecide(d *verify.CaseDecision) bool {
+	switch d.Action {
+	case verify.ActionNarrow, verify.ActionRefuseTask, "approve", "emergency":
+		return d.Role == "legal"
+	case verify.ActionAccept, verify.ActionAnswer:
+		return d.Role == requester
+	case "forward":
+		return d.Role == "intake"
+	}
+	return true
 }
 
 // twoPeople asks for two approvals of the tasks as they stand, neither by
@@ -314,7 +363,7 @@ func (f *Folder) scope(c *Checked, d *apitype.CaseDossier) error {
 		return refuse("recipient", "the scope is for another recipient key than the request's")
 	case s.KeySet != set.Digest() || s.Epoch != set.Epoch():
 		return refuse("key-set", "the scope is for other custodians than those in force")
-	case time.Unix(int64(s.Expires), 0).After(c.Witnessed.Add(life)): //nolint:gosec // far below 2^63
+	case s.Expires > uint64(c.Witnessed.Add(life).Unix()): //nolint:gosec // after 1970
 		return refuse("life", "the release would live for longer than %s", life)
 	case c.Witnessed.After(c.Request.Authorisation.ValidTo) || f.now().After(c.Request.Authorisation.ValidTo):
 		return refuse("expired", "the instrument was valid to %s", c.Request.Authorisation.ValidTo.Format(time.RFC3339))
@@ -323,7 +372,7 @@ func (f *Folder) scope(c *Checked, d *apitype.CaseDossier) error {
 }
 
 func (f *Folder) maxLife() time.Duration {
-	if d, err := time.ParseDuration(f.conf.MaxLife); err == nil && d > 0 {
+	if d, err := time.ParseDuration(f.conf.MaxLife); err == nil { // checked when the folder was opened
 		return d
 	}
 	return DefaultMaxLife

@@ -2,6 +2,7 @@ package custodian
 
 import (
 	"context"
+	"crypto/ed25519"
 	"strings"
 
 	"bonded"
@@ -41,10 +42,9 @@ func (f *Folder) Proposals(ctx context.Context, door Door) ([]Proposal, error) {
 
 func (f *Folder) proposal(list *apitype.RegistryList, e apitype.RegistryEntry) (*Proposal, error) {
 	p := &Proposal{Entry: e}
-	label := verify.LabelAgency
+	label := labelOf(e.Kind)
 	var err error
 	if e.Kind == verify.RegistryPerson {
-		label = verify.LabelPerson
 		p.Person, err = verify.ParsePerson(e.Statement)
 	} else {
 		p.Agency, err = verify.ParseAgency(e.Statement)
@@ -55,29 +55,79 @@ func (f *Folder) proposal(list *apitype.RegistryList, e apitype.RegistryEntry) (
 	if p.Person != nil && (p.Person.ID != e.ID || p.Person.Cell != f.conf.Cell) || p.Agency != nil && (p.Agency.ID != e.ID || p.Agency.Cell != f.conf.Cell) {
 		return nil, refuse("register", "the register shows entry %s under another name or of another cell", e.ID)
 	}
-	admin, err := verify.DecodePublicKey(f.all.Admin)
+	keys, err := f.registrars(list)
 	if err != nil {
 		return nil, err
 	}
-	if e.Statement.SignedBy(label, verify.SignerAdmin, admin) {
-		p.SignedBy = verify.SignerAdmin
-		return p, nil
-	}
-	for i := range list.Entries {
-		r := &list.Entries[i]
-		if r.Kind != verify.RegistryPerson || r.State != "in_force" {
-			continue
-		}
-		n, err := verify.ParsePerson(r.Statement)
-		if err != nil || n.Role != "registrar" || n.Suspended {
-			continue
-		}
-		if key, err := verify.DecodePublicKey(n.Key); err == nil && e.Statement.SignedBy(label, n.ID, key) {
-			p.SignedBy = n.ID
+	for id, key := range keys {
+		if e.Statement.SignedBy(label, id, key) {
+			p.SignedBy = id
 			return p, nil
 		}
 	}
 	return nil, refuse("register", "entry %s is signed by no registrar in force", e.ID)
+}
+
+// registrars returns the keys of the administrator and of the registrars in
+// force, by id. The front door is not believed: a registrar's own entry is
+// signed by another, and confirmed by an independent custodian.
+func (f *Folder) registrars(list *apitype.RegistryList) (map[string]ed25519.PublicKey, error) {
+	admin, err := verify.DecodePublicKey(f.all.Admin)
+	if err != nil {
+		return nil, err
+	}
+	keys := map[string]ed25519.PublicKey{verify.SignerAdmin: admin}
+	for more := true; more; {
+		more = false
+		for i := range list.Entries {
+			r := &list.Entries[i]
+			if r.Kind != verify.RegistryPerson || r.State != "in_force" || keys[r.ID] != nil {
+				continue
+			}
+			n, err := verify.ParsePerson(r.Statement)
+			if err != nil || n.ID != r.ID || n.Cell != f.conf.Cell || n.Role != "registrar" || n.Suspended || f.now().Before(n.NotBefore) || f.now().After(n.NotAfter) {
+				continue
+			}
+			key, err := verify.DecodePublicKey(n.Key)
+			if err == nil && signedByAny(r.Statement, keys) && f.confirmed(r.Statement) {
+				keys[r.ID], more = key, true
+			}
+		}
+	}
+	return keys, nil
+}
+
+func signedByAny(s *verify.Statement, keys map[string]ed25519.PublicKey) bool {
+	for id, key := range keys {
+		if s.SignedBy(verify.LabelPerson, id, key) {
+			return true
+		}
+	}
+	return false
+}
+
+// confirmed reports whether an independent custodian of an accepted key set
+// has signed the entry of a person.
+func (f *Folder) confirmed(s *verify.Statement) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, a := range f.chain {
+		for _, r := range a.set.Roles() {
+			for i := range r.Members {
+				if m := &r.Members[i]; r.Name == verify.RoleIndependent && s.SignedBy(verify.LabelPerson, verify.SignerCustodian+m.ID, m.Approval) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+func labelOf(kind string) string {
+	if kind == verify.RegistryPerson {
+		return verify.LabelPerson
+	}
+	return verify.LabelAgency
 }
 
 // Confirm signs a proposed entry of the register, which the operator has
@@ -87,10 +137,13 @@ func (f *Folder) Confirm(ctx context.Context, door Door, kind, id string) (*apit
 	if _, err := f.Refresh(ctx, door); err != nil {
 		return nil, err
 	}
-	if set := f.KeySet(); set != nil {
-		if role, _, ok := set.Find(publicOf(f.Key().Seed())); !ok || role != verify.RoleIndependent {
-			return nil, refuse("role", "only a custodian of the role %s confirms entries of the register", verify.RoleIndependent)
-		}
+	me := publicOf(f.Key().Seed())
+	set := f.KeySet()
+	if set == nil {
+		return nil, &bonded.Error{Code: bonded.CodeConflict, Message: "there are no custodians in force yet", Hint: "take part in the ceremony first"}
+	}
+	if role, _, ok := set.Find(me); !ok || role != verify.RoleIndependent {
+		return nil, refuse("role", "only a custodian of the role %s confirms entries of the register", verify.RoleIndependent)
 	}
 	list, err := f.Proposals(ctx, door)
 	if err != nil {
@@ -101,10 +154,10 @@ func (f *Folder) Confirm(ctx context.Context, door Door, kind, id string) (*apit
 		if e.Kind != kind || e.ID != id {
 			continue
 		}
-		label := verify.LabelAgency
-		if kind == verify.RegistryPerson {
-			label = verify.LabelPerson
+		if p := list[i].Person; p != nil && (p.ID == f.conf.ID || p.Key == verify.EncodePublicKey(me)) {
+			return nil, refuse("self", "nobody confirms their own entry: another independent custodian does")
 		}
+		label := labelOf(kind)
 		s := &verify.Statement{Body: e.Statement.Body}
 		s.Sign(label, f.Person(), f.Key())
 		if err := f.note(Decision{Time: f.now().UTC(), What: "confirmed", Reason: strings.Join([]string{kind, id}, " ")}); err != nil {

@@ -38,9 +38,9 @@ type Config struct {
 	ID           string        `yaml:"id" required:"true"`           // as custodians and front door know this custodian
 	Organisation string        `yaml:"organisation" required:"true"` // whoever employs the custodian; never that of a requester
 	Cell         bonded.CellID `yaml:"cell" required:"true"`
-	URL          string        `yaml:"url"`      // of the front door; absent: the api address in the directory
-	Jurisdiction string        `yaml:"country"`  // ISO 3166-1 alpha-2 of the organisation; absent: none is a conflict
-	MaxLife      string        `yaml:"max_life"` // longest life of a release it signs for; absent: 2160h
+	URL          string        `yaml:"url"`        // of the front door; absent: the api address in the directory
+	Government   string        `yaml:"government"` // ISO 3166-1 alpha-2 of the state whose government the organisation belongs to; absent: none
+	MaxLife      string        `yaml:"max_life"`   // longest life of a release it signs for; absent: 2160h
 }
 
 // secrets are what the folder seals.
@@ -134,8 +134,8 @@ func Init(dir string, c Config, directory, signature []byte, o Options) (*Folder
 	if c.URL != "" {
 		conf += fmt.Sprintf("url: %q\n", c.URL)
 	}
-	if c.Jurisdiction != "" {
-		conf += fmt.Sprintf("country: %s\n", c.Jurisdiction)
+	if c.Government != "" {
+		conf += fmt.Sprintf("government: %s\n", c.Government)
 	}
 	for _, w := range []struct {
 		name string
@@ -159,6 +159,9 @@ func Open(dir string, o Options) (*Folder, error) {
 	}
 	if err := yamlstrict.Decode(path, text, &f.conf); err != nil {
 		return nil, err
+	}
+	if d, err := time.ParseDuration(f.conf.MaxLife); f.conf.MaxLife != "" && (err != nil || d <= 0) {
+		return nil, &bonded.Error{Code: bonded.CodeConfig, Field: path, Message: "max_life is not a duration", Hint: "write hours, such as max_life: 720h", Err: err}
 	}
 	directory, err := os.ReadFile(filepath.Join(dir, fileDirectory))
 	signature, err2 := os.ReadFile(filepath.Join(dir, fileDirectory+".sig"))

@@ -27,6 +27,9 @@ type Seat struct {
 // Look reads the parameters of a ceremony and returns this custodian's seat in
 // it. Nothing is signed.
 func (f *Folder) Look(ctx context.Context, door Door, ceremony string) (*Seat, error) {
+	if _, err := f.Refresh(ctx, door); err != nil { // a newcomer has no key sets yet
+		return nil, err
+	}
 	board, err := door.Ceremony(ctx, ceremony, 0)
 	if err != nil {
 		return nil, err
@@ -113,14 +116,23 @@ func (f *Folder) seat(ceremony string, params []byte) (*Seat, error) {
 	return s, nil
 }
 
-// Join takes part in a ceremony until it has come to its end or ctx ends, and
-// returns the certificate. What the party has to say is durable here before it
+// Join takes part in the ceremony whose parameters have the digest that the
+// operator agreed to, until it has come to its end or ctx ends, and returns the
+// key set. The board is asked anew, so other parameters than those agreed to
+// are an error with code conflict. What the party has to say is durable here before it
 // is said: a process that is killed goes on with the next Join. The new share
 // takes the place of the old one when the certificate is in the ledger under a
 // cosigned checkpoint; the old share and the transport key are erased then.
 //
-// An error with code at_fault names the party that made the ceremony fail.
-func (f *Folder) Join(ctx context.Context, door Door, ceremony string) (*quorum.KeySet, error) {
+// An error with code at_fault names the party that made the ceremony fail. A
+// ceremony that is over, and in force here, is no error.
+func (f *Folder) Join(ctx context.Context, door Door, ceremony string, agreed [32]byte) (*quorum.KeySet, error) {
+	if _, err := f.Refresh(ctx, door); err != nil {
+		return nil, err
+	}
+	if set := f.certified(agreed); set != nil {
+		return set, nil
+	}
 	// 1. The seat, looked at again.
 	board, err := door.Ceremony(ctx, ceremony, 0)
 	if err != nil {
@@ -132,6 +144,12 @@ func (f *Folder) Join(ctx context.Context, door Door, ceremony string) (*quorum.
 	seat, err := f.seat(ceremony, board.Params)
 	if err != nil {
 		return nil, err
+	}
+	if seat.Digest != agreed {
+		return nil, &bonded.Error{
+			Code: bonded.CodeConflict, Field: "digest", Message: "the front door shows other parameters than those you agreed to",
+			Hint: "run bonded-custodian ceremony show and compare with the others",
+		}
 	}
 	// 2. The party, as it was left.
 	m, err := f.member(ceremony, seat)
@@ -157,7 +175,7 @@ func (f *Folder) Join(ctx context.Context, door Door, ceremony string) (*quorum.
 			}
 		}
 		if cert, share, ok := m.Result(); ok {
-			if err := f.keepResult(cert, share); err != nil {
+			if err := f.keepResult(cert, share, seat.Holds); err != nil {
 				return nil, err
 			}
 			break
@@ -174,18 +192,29 @@ func (f *Folder) Join(ctx context.Context, door Door, ceremony string) (*quorum.
 	}
 	// 4. In force when the ledger has it.
 	for {
-		switch done, err := f.Refresh(ctx, door); {
-		case err != nil:
+		if _, err := f.Refresh(ctx, door); err != nil {
 			return nil, err
-		case done:
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			return f.last().set, nil
+		}
+		if set := f.certified(agreed); set != nil {
+			return set, nil
 		}
 		if err := wait(ctx); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// certified returns the accepted key set that came of the parameters with a
+// digest, nil if there is none.
+func (f *Folder) certified(params [32]byte) *quorum.KeySet {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, a := range f.chain {
+		if a.set.Ceremony() == params {
+			return a.set
+		}
+	}
+	return nil
 }
 
 // member restores or begins the party of a ceremony.
@@ -238,15 +267,19 @@ func (f *Folder) keepMember(m *quorum.Member) error {
 	return f.save()
 }
 
-// keepResult keeps a new share beside the old one.
-func (f *Folder) keepResult(cert *quorum.Certificate, share quorum.Share) error {
+// keepResult keeps a new share beside the old one. Whoever only hands on gets
+// none.
+func (f *Folder) keepResult(cert *quorum.Certificate, share quorum.Share, holds bool) error {
 	unlock, err := f.lock()
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	d := cert.Digest()
-	f.sec.Next, f.sec.Confirmed = share.Bytes(), hex.EncodeToString(d[:])
+	f.sec.Next, f.sec.Confirmed = nil, hex.EncodeToString(d[:])
+	if holds {
+		f.sec.Next = share.Bytes()
+	}
 	return f.save()
 }
 

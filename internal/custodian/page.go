@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"html/template"
+	"io"
 	"net/http"
 	"time"
 
@@ -17,6 +18,9 @@ import (
 
 //go:embed page.html
 var pageHTML string
+
+//go:embed page.css
+var pageCSS string
 
 var pages = template.Must(template.New("page").Funcs(template.FuncMap{
 	"when": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 MST") },
@@ -30,30 +34,46 @@ type Page struct {
 	folder *Folder
 	door   Door
 	host   string
-	secret string
+	name   string // of the cookie
+	secret string // in the link and the cookie
+	form   string // in the forms
 	mux    *http.ServeMux
 }
 
 // NewPage returns the page for a host:port on loopback.
 func NewPage(f *Folder, door Door, host string) *Page {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails since Go 1.24
-	p := &Page{folder: f, door: door, host: host, secret: hex.EncodeToString(b[:]), mux: http.NewServeMux()}
+	p := &Page{folder: f, door: door, host: host, name: token()[:8], secret: token(), form: token(), mux: http.NewServeMux()}
 	p.mux.HandleFunc("GET /{$}", p.list)
+	p.mux.HandleFunc("GET /style.css", style)
 	p.mux.HandleFunc("GET /case/{id}", p.show)
 	p.mux.HandleFunc("POST /case/{id}", p.act)
 	return p
 }
 
+func token() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails since Go 1.24
+	return hex.EncodeToString(b[:])
+}
+
 // Link returns the address to open, which holds a secret of this start.
 func (p *Page) Link() string { return "http://" + p.host + "/?key=" + p.secret }
 
-const cookie = "bonded-custodian"
+// cookie names the cookie of this start: browsers share cookies between the
+// ports of a machine, and two custodians may have a page each.
+func (p *Page) cookie() string { return "bonded-custodian-" + p.name }
+
+func style(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/css; charset=utf-8")
+	_, _ = io.WriteString(w, pageCSS) // the reader is gone if this fails
+}
+
+const maxForm = 16 << 10 // bytes
 
 // ServeHTTP implements [http.Handler].
 func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-store")
@@ -63,11 +83,11 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if key := r.URL.Query().Get("key"); key != "" && same(key, p.secret) {
-		http.SetCookie(w, &http.Cookie{Name: cookie, Value: p.secret, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode}) //nolint:gosec // this page is plain HTTP on the loopback address
+		http.SetCookie(w, &http.Cookie{Name: p.cookie(), Value: p.secret, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode}) //nolint:gosec // this page is plain HTTP on the loopback address
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 		return
 	}
-	c, err := r.Cookie(cookie)
+	c, err := r.Cookie(p.cookie())
 	if err != nil || !same(c.Value, p.secret) {
 		http.Error(w, "open the link that bonded-custodian printed when it started", http.StatusForbidden)
 		return
@@ -95,7 +115,7 @@ type view struct {
 
 func (p *Page) view() view {
 	f := p.folder
-	v := view{ID: f.conf.ID, Organisation: f.conf.Organisation, Cell: f.conf.Cell, Form: p.secret}
+	v := view{ID: f.conf.ID, Organisation: f.conf.Organisation, Cell: f.conf.Cell, Form: p.form}
 	if set := f.KeySet(); set != nil {
 		v.Epoch = set.Epoch()
 		v.Role, _, _ = set.Find(publicOf(f.Key().Seed()))
@@ -163,7 +183,8 @@ func (p *Page) load(r *http.Request, v *view) {
 
 func (p *Page) act(w http.ResponseWriter, r *http.Request) {
 	v := p.view()
-	if !same(r.PostFormValue("form"), p.secret) || r.Header.Get("Sec-Fetch-Site") == "cross-site" {
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if !same(r.PostFormValue("form"), p.form) || r.Header.Get("Sec-Fetch-Site") == "cross-site" {
 		http.Error(w, "this form is not of this page", http.StatusForbidden)
 		return
 	}
