@@ -12,8 +12,8 @@ import (
 
 	"bonded"
 	"bonded/internal/custodian"
-	"bonded/internal/terminal"
 	"bonded/internal/remote"
+	"bonded/internal/terminal"
 	"bonded/verify"
 )
 
