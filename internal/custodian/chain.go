@@ -1,12 +1,14 @@
 package custodian
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"bonded"
 	"bonded/internal/apitype"
@@ -93,6 +95,9 @@ func (f *Folder) Refresh(ctx context.Context, door Door) (bool, error) {
 	if len(c.Certificates) == 0 && len(f.chain) == 0 {
 		return false, nil
 	}
+	if f.known(c.Certificates) {
+		return f.takeUp()
+	}
 	chain, _, err := f.verifyChain(c.Certificates)
 	if err != nil {
 		return false, err
@@ -113,6 +118,12 @@ func (f *Folder) Refresh(ctx context.Context, door Door) (bool, error) {
 		f.chain = chain
 	}
 	return f.takeUp()
+}
+
+// known reports whether certificates are those that were accepted, which needs
+// no verification again. The caller holds mu.
+func (f *Folder) known(links []apitype.CustodyLink) bool {
+	return slices.EqualFunc(links, f.chain, func(l apitype.CustodyLink, a *accepted) bool { return bytes.Equal(l.Certificate, a.link.Certificate) })
 }
 
 // takeUp adopts the share that belongs to the key set in force, and erases one

@@ -3,7 +3,6 @@ package custodian
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"slices"
@@ -13,7 +12,6 @@ import (
 	"bonded"
 	"bonded/internal/apitype"
 	"bonded/internal/frontdoor/rules"
-	"bonded/internal/quorum"
 	"bonded/internal/recipient"
 	"bonded/verify"
 
@@ -48,7 +46,8 @@ type Checked struct {
 	Rules     []string
 	Documents []verify.CaseDocument
 
-	content [32]byte // that the entry commits to
+	content [32]byte    // that the entry commits to
+	hashes  []tlog.Hash // of the items, which the digest of the scope is made of
 }
 
 // refuse is why a custodian does not sign.
@@ -62,6 +61,12 @@ func refuse(rule, format string, args ...any) error {
 // Check fetches a case and verifies it. An error with code forbidden says what
 // does not hold: nothing of the case is to be signed then.
 func (f *Folder) Check(ctx context.Context, door Door, id bonded.CaseID) (*Checked, error) {
+	return f.check(ctx, door, id, true)
+}
+
+// check is [Folder.Check]. Without proofs those of the envelopes are left out,
+// for a caller who computes from each and checks it then.
+func (f *Folder) check(ctx context.Context, door Door, id bonded.CaseID, proofs bool) (*Checked, error) {
 	if _, err := f.Refresh(ctx, door); err != nil {
 		return nil, err
 	}
@@ -73,7 +78,7 @@ func (f *Folder) Check(ctx context.Context, door Door, id bonded.CaseID) (*Check
 	if err != nil {
 		return nil, notHeld(err)
 	}
-	if err := f.checkItems(ctx, door, c, d); err != nil {
+	if err := f.checkItems(ctx, door, c, d, proofs); err != nil {
 		return nil, notHeld(err)
 	}
 	return c, nil
@@ -376,122 +381,6 @@ func (f *Folder) maxLife() time.Duration {
 		return d
 	}
 	return DefaultMaxLife
-}
-
-// checkItems reads the items page by page: each must be of a task as it was
-// decided, with its own envelope, and all together must make the digest that
-// stands in the ledger.
-func (f *Folder) checkItems(ctx context.Context, door Door, c *Checked, d *apitype.CaseDossier) error {
-	set := f.KeySet()
-	hashes := make([]tlog.Hash, 0, min(c.Items, verify.MaxScopeItems))
-	people := make([]map[bonded.ID]struct{}, len(c.Tasks))
-	all := map[bonded.ID]struct{}{}
-	err := f.pages(ctx, door, c.Case, func(i int, raw, envelope []byte) error {
-		it, err := verify.DecodeScopeItem(raw)
-		if err != nil {
-			return refuse("scope", "item %d of the scope is not in the format", i)
-		}
-		hashes = append(hashes, verify.ScopeItemHash(raw))
-		if err := c.item(i, it); err != nil {
-			return err
-		}
-		t := int(it.Task)
-		if people[t] == nil {
-			people[t] = map[bonded.ID]struct{}{}
-		}
-		people[t][it.Subject], all[it.Subject] = struct{}{}, struct{}{}
-		if len(people[t]) > max(1, c.Tasks[t].MaxSubjects) {
-			return refuse("too-many", "task %d names more people than it may", t)
-		}
-		c.Records++
-		return c.envelope(f.conf.Cell, set, i, it, envelope)
-	})
-	if err != nil {
-		return err
-	}
-	if len(hashes) != c.Items || verify.ScopeDigest(d.ScopeHead, hashes) != c.Digest {
-		return refuse("scope", "the items shown are not those of the scope in the ledger")
-	}
-	c.People = len(all)
-	return nil
-}
-
-// item holds one item against its task.
-func (c *Checked) item(i int, it *verify.ScopeItem) error {
-	if int(it.Task) >= len(c.Tasks) || c.Tasks[it.Task].Refused != "" || c.Tasks[it.Task].Collection != it.Collection {
-		return refuse("scope", "item %d is of no task that was approved", i)
-	}
-	t := &c.Tasks[it.Task]
-	match := 0
-	for j := range it.Fields {
-		fd := &it.Fields[j]
-		if !slices.Contains(c.Fields, fd.Name) {
-			c.Fields = append(c.Fields, fd.Name)
-		}
-		if slices.Contains(t.FieldsWanted, fd.Name) {
-			continue
-		}
-		if !fd.Match || !slices.ContainsFunc(t.Targets, func(g verify.CaseTarget) bool { return g.Format == fd.Name }) {
-			return refuse("scope", "item %d has field %s, which nobody approved", i, fd.Name)
-		}
-		match++
-	}
-	if match > 1 {
-		return refuse("scope", "item %d opens more than the one field that identified the target", i)
-	}
-	return nil
-}
-
-// envelope checks that the envelope is the record's own, under the release
-// key, and the one that the scope names.
-func (c *Checked) envelope(cell bonded.CellID, set *quorum.KeySet, i int, it *verify.ScopeItem, b []byte) error {
-	if it.Envelope == ([32]byte{}) {
-		if len(b) != 0 {
-			return refuse("envelope", "item %d has an envelope that the scope does not name", i)
-		}
-		return nil
-	}
-	if sha256.Sum256(b) != it.Envelope {
-		return refuse("envelope", "the envelope of item %d is not the one of the scope", i)
-	}
-	e, err := quorum.ParseEnvelope(b)
-	if err == nil {
-		err = e.Check(verify.EnvelopeLabel(cell, it.Collection, it.Record, set.ReleaseKey()))
-	}
-	if err != nil {
-		return refuse("envelope", "the envelope of item %d was made for something else, or is altered", i)
-	}
-	c.Envelopes++
-	return nil
-}
-
-// pages calls each with every item of a scope and its envelope, in order.
-func (f *Folder) pages(ctx context.Context, door Door, id bonded.CaseID, each func(i int, item, envelope []byte) error) error {
-	for from := 0; ; {
-		p, err := door.Scope(ctx, id, from)
-		if err != nil {
-			return err
-		}
-		if p.From != from || len(p.Envelopes) != 0 && len(p.Envelopes) != len(p.Items) || from+len(p.Items) > verify.MaxScopeItems {
-			return refuse("scope", "the scope is not shown in order")
-		}
-		for i := range p.Items {
-			var envelope []byte
-			if len(p.Envelopes) > 0 {
-				envelope = p.Envelopes[i]
-			}
-			if err := each(from+i, p.Items[i], envelope); err != nil {
-				return err
-			}
-		}
-		if p.Next == 0 {
-			return nil
-		}
-		if p.Next != from+len(p.Items) || len(p.Items) == 0 {
-			return refuse("scope", "the scope is not shown in order")
-		}
-		from = p.Next
-	}
 }
 
 func publicOf(seed []byte) ed25519.PublicKey {

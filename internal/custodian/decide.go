@@ -103,8 +103,24 @@ func (f *Folder) approved(c *Checked) (bool, error) {
 // reports false while the opening is not there yet, and does nothing for a
 // case without quorum fields.
 func (f *Folder) Compute(ctx context.Context, door Door, id bonded.CaseID) (bool, error) {
-	// 1. The case, as if it were seen for the first time, and our own word.
-	c, err := f.Check(ctx, door, id)
+	// 1. The opening in the ledger. It is asked for first: while a case waits,
+	// that is all a look costs.
+	p, err := door.Opening(ctx, id)
+	code := bonded.CodeOf(err)
+	switch {
+	case code == bonded.CodeBusy, code == bonded.CodeStale:
+		return false, nil
+	case code == bonded.CodeConflict:
+		d, err := door.Dossier(ctx, id)
+		if err != nil || waits(d.Case.State) {
+			return false, err
+		}
+		return false, bonded.Errorf(bonded.CodeConflict, "nothing of this case opens any more: it is %s", d.Case.State)
+	case err != nil:
+		return false, err
+	}
+	// 2. The case, as if it were seen for the first time, and our own word.
+	c, err := f.check(ctx, door, id, false)
 	if err != nil {
 		return false, err
 	}
@@ -112,14 +128,6 @@ func (f *Folder) Compute(ctx context.Context, door Door, id bonded.CaseID) (bool
 		if err == nil {
 			err = refuse("not-approved", "this custodian has not approved this scope")
 		}
-		return false, err
-	}
-	// 2. The opening in the ledger.
-	p, err := door.Opening(ctx, id)
-	switch code := bonded.CodeOf(err); {
-	case code == bonded.CodeBusy, code == bonded.CodeStale, code == bonded.CodeConflict && waits(c.State):
-		return false, nil
-	case err != nil:
 		return false, err
 	}
 	rel, err := f.opened(c, p)
@@ -134,44 +142,20 @@ func (f *Folder) Compute(ctx context.Context, door Door, id bonded.CaseID) (bool
 	if err != nil {
 		return false, err
 	}
-	label := func(it *verify.ScopeItem) []byte {
-		return verify.EnvelopeLabel(f.conf.Cell, it.Collection, it.Record, f.KeySet().ReleaseKey())
-	}
-	page := &apitype.CasePartials{}
-	send := func() error {
-		if len(page.Partials) == 0 {
-			return nil
+	set := f.KeySet()
+	err = eachPage(ctx, door, id, func(p *apitype.ScopePage) error {
+		all, err := f.partials(c, cust, set, p)
+		if err != nil {
+			return err
 		}
-		_, err := door.Partials(ctx, id, page)
-		page = &apitype.CasePartials{From: page.From + len(page.Partials)}
-		return err
-	}
-	err = f.pages(ctx, door, id, func(_ int, raw, envelope []byte) error {
-		var out []byte
-		if len(envelope) > 0 {
-			it, err := verify.DecodeScopeItem(raw)
-			if err != nil {
+		for from := 0; from < len(all); from += apitype.MaxPartialPage {
+			part := all[from:min(len(all), from+apitype.MaxPartialPage)]
+			if _, err := door.Partials(ctx, id, &apitype.CasePartials{From: p.From + from, Partials: part}); err != nil {
 				return err
 			}
-			e, err := quorum.ParseEnvelope(envelope)
-			if err != nil {
-				return err
-			}
-			partial, err := cust.Partial(e, label(it))
-			if err != nil {
-				return err
-			}
-			out = partial.Bytes()
 		}
-		page.Partials = append(page.Partials, out)
-		if len(page.Partials) < apitype.MaxPartialPage {
-			return nil
-		}
-		return send()
+		return nil
 	})
-	if err == nil {
-		err = send()
-	}
 	if err != nil {
 		return false, err
 	}
