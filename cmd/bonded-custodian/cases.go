@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -150,12 +151,12 @@ func (c *proposalsCmd) Run(e *env, all *commands) error {
 	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
 	for i := range list {
 		if a := list[i].Agency; a != nil {
-			_, _ = fmt.Fprintf(w, "agency\t%s\t%s (%s, %s), %s, powers %s, found at %s, signed by %s\n",
-				a.ID, terminal.Clean(a.Name), a.Country, a.Kind, a.Trust, strings.Join(a.Powers, ", "), terminal.Clean(a.DirectorySource), list[i].SignedBy)
+			_, _ = fmt.Fprintf(w, "agency\t%s\t%s (%s, %s), %s, powers %s, found at %s, signed by %s; digest %x\n",
+				a.ID, terminal.Clean(a.Name), a.Country, a.Kind, a.Trust, strings.Join(a.Powers, ", "), terminal.Clean(a.DirectorySource), list[i].SignedBy, list[i].Digest())
 			continue
 		}
 		p := list[i].Person
-		_, _ = fmt.Fprintf(w, "person\t%s\t%s, %s, %s, key %s, signed by %s\n", p.ID, terminal.Clean(p.Name), p.Role, terminal.Clean(p.Organisation), p.Key, list[i].SignedBy)
+		_, _ = fmt.Fprintf(w, "person\t%s\t%s, %s, %s, key %s, signed by %s; digest %x\n", p.ID, terminal.Clean(p.Name), p.Role, terminal.Clean(p.Organisation), p.Key, list[i].SignedBy, list[i].Digest())
 	}
 	return w.Flush()
 }
@@ -164,6 +165,8 @@ type confirmCmd struct {
 	Dir  string `arg:"" help:"Folder of the custodian."`
 	Kind string `arg:"" enum:"agency,person" help:"agency or person."`
 	ID   string `arg:"" help:"Id of the entry."`
+
+	Digest string `required:"" help:"Digest of the entry that you verified, as proposals prints it."`
 }
 
 // Run implements the command.
@@ -172,7 +175,11 @@ func (c *confirmCmd) Run(e *env, all *commands) error {
 	if err != nil {
 		return err
 	}
-	r, err := f.Confirm(e.ctx, door, c.Kind, c.ID)
+	var agreed [32]byte
+	if b, err := hex.DecodeString(c.Digest); err != nil || copy(agreed[:], b) != len(b) || len(b) != len(agreed) {
+		return &bonded.Error{Code: bonded.CodeInvalid, Field: "--digest", Message: "not a digest", Hint: "64 hexadecimal digits, as bonded-custodian proposals prints them"}
+	}
+	r, err := f.Confirm(e.ctx, door, c.Kind, c.ID, agreed)
 	if err != nil {
 		return err
 	}

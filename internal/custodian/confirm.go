@@ -130,10 +130,15 @@ func labelOf(kind string) string {
 	return verify.LabelAgency
 }
 
+// Digest names what is to be confirmed: another wording has another digest.
+func (p *Proposal) Digest() [32]byte { return p.Entry.Statement.Digest(labelOf(p.Entry.Kind)) }
+
 // Confirm signs a proposed entry of the register, which the operator has
-// looked at and verified out of band, and hands the signature in. Only
+// looked at and verified out of band, and hands the signature in. Agreed is the
+// digest of the proposal that was looked at: the list is asked anew, and
+// another entry under the same id is refused with code conflict. Only
 // custodians of the independent role may.
-func (f *Folder) Confirm(ctx context.Context, door Door, kind, id string) (*apitype.RegistryEntry, error) {
+func (f *Folder) Confirm(ctx context.Context, door Door, kind, id string, agreed [32]byte) (*apitype.RegistryEntry, error) {
 	if _, err := f.Refresh(ctx, door); err != nil {
 		return nil, err
 	}
@@ -156,6 +161,9 @@ func (f *Folder) Confirm(ctx context.Context, door Door, kind, id string) (*apit
 		}
 		if p := list[i].Person; p != nil && (p.ID == f.conf.ID || p.Key == verify.EncodePublicKey(me)) {
 			return nil, refuse("self", "nobody confirms their own entry: another independent custodian does")
+		}
+		if list[i].Digest() != agreed {
+			return nil, &bonded.Error{Code: bonded.CodeConflict, Field: "digest", Message: "the register shows another entry under this id than the one you agreed to", Hint: "run bonded-custodian proposals and verify it again"}
 		}
 		label := labelOf(kind)
 		s := &verify.Statement{Body: e.Statement.Body}

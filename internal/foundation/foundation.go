@@ -389,7 +389,7 @@ func (f *Founder) Register(ctx context.Context, admin *client.PersonClient, kind
 	}
 	for _, c := range slices.Backward(f.Plan.Custodians) {
 		if c.Role == verify.RoleIndependent && c.ID != id { // nobody confirms themselves
-			if _, err := f.Custodian(ctx, c.ID, "confirm", f.D.Layout.Custodian(f.Cell, c.ID), kind, id); err != nil {
+			if _, err := f.Custodian(ctx, c.ID, "confirm", f.D.Layout.Custodian(f.Cell, c.ID), kind, id, "--digest", fmt.Sprintf("%x", s.Digest(label))); err != nil {
 				return err
 			}
 			break

@@ -217,13 +217,18 @@ func (c *chamber) begin(p *quorum.Params) {
 // enter proposes an entry of the register and has a custodian confirm it.
 func (c *chamber) enter(kind, label, id, by string, body any) {
 	c.t.Helper()
-	c.propose(kind, label, body)
+	digest := c.propose(kind, label, body)
 	f := c.folders[by]
-	_, err := f.Confirm(c.ctx, c.client(f), kind, id)
+	other := digest
+	other[0] ^= 1
+	if _, err := f.Confirm(c.ctx, c.client(f), kind, id, other); bonded.CodeOf(err) != bonded.CodeConflict {
+		c.t.Errorf("another entry than the one looked at was confirmed: %v", err)
+	}
+	_, err := f.Confirm(c.ctx, c.client(f), kind, id, digest)
 	c.must(err)
 }
 
-func (c *chamber) propose(kind, label string, body any) {
+func (c *chamber) propose(kind, label string, body any) [32]byte {
 	c.t.Helper()
 	st, err := verify.NewStatement(body)
 	c.must(err)
@@ -234,6 +239,7 @@ func (c *chamber) propose(kind, label string, body any) {
 	}
 	_, err = propose(c.ctx, c.call("admin"), st)
 	c.must(err)
+	return st.Digest(label)
 }
 
 // founded is a chamber with custodians of a first ceremony and everybody in
