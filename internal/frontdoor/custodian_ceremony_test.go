@@ -244,8 +244,19 @@ func TestCustodianNeverTakesBackAKeySet(t *testing.T) {
 	if _, err = f.Refresh(c.ctx, c.client(f)); err == nil {
 		t.Error("an altered certificate is accepted")
 	}
+	// What was accepted stands with its own entry; a custodian who sees the
+	// certificate for the first time wants it.
 	tell(c, "/custody", func(chain *apitype.CustodyChain) { chain.Certificates[0].Opening = nil })
-	if _, err = f.Refresh(c.ctx, c.client(f)); err == nil {
+	late := c.reopen("firm-2")
+	if _, err = late.Refresh(c.ctx, c.client(late)); err != nil || late.KeySet().Digest() != f.KeySet().Digest() {
+		t.Errorf("an accepted certificate is lost: %v", err)
+	}
+	first := c.custodian("firm-4")
+	if _, err = first.Refresh(c.ctx, c.client(first)); err == nil || first.KeySet() != nil {
 		t.Error("a certificate without its entry is accepted")
+	}
+	c.lies.Store(nil)
+	if _, err = first.Refresh(c.ctx, c.client(first)); err != nil || first.KeySet() == nil {
+		t.Errorf("a certificate with its entry: %v", err)
 	}
 }
