@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"bonded/bondedtest"
+	"bonded/internal/foundation"
 )
 
 // TestE2EDemo runs the main job as make run does, and again on the real file
@@ -65,7 +66,10 @@ func TestE2EReadme(t *testing.T) {
 	if !ok || !ok2 {
 		t.Fatal("the README has no commands for another terminal")
 	}
-	d := bondedtest.Start(t)
+	d := bondedtest.Start(t, bondedtest.OneCell(), bondedtest.FrontDoor())
+	if err := foundation.New(d.Deployment, bondedtest.Binaries(t), "eu").Found(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	cell, _ := d.Directory.Cell("eu")
 	tmp := t.TempDir()
 	script = strings.NewReplacer(

@@ -223,7 +223,7 @@ func alteredRecord(o *door) {
 func ownCustodian(o *door) {
 	t := o.t
 	const id = "privacy-watch"
-	o.agency(id, "Privacy Watch") // independent-2 belongs to it
+	o.agency(id, "Example Privacy Watch") // independent-2 belongs to it
 	o.officer("officer-watch", id)
 	c := o.file("officer-watch", o.text("officer-watch", id, o.named(), ""))
 	o.approved(c)
