@@ -1,25 +1,22 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"text/tabwriter"
 	"time"
-
-	"golang.org/x/term"
 
 	"bonded"
 	"bonded/client"
 	"bonded/internal/custodian"
+	"bonded/internal/passphrase"
 	"bonded/internal/terminal"
 )
 
 // open opens a folder and the door of its cell.
 func (e *env) open(c *commands, dir string) (*custodian.Folder, *client.PersonClient, error) {
-	pass, err := e.passphrase(c.PassphraseFile, false)
+	pass, err := passphrase.Get(c.PassphraseFile, e.stdin, e.stderr, false)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -34,55 +31,6 @@ func (e *env) open(c *commands, dir string) (*custodian.Folder, *client.PersonCl
 	}
 	door, err := client.NewPerson(client.PersonConfig{Directory: f.Directory(), Cell: f.Cell(), Person: f.Person(), Key: f.Key(), URL: url})
 	return f, door, err
-}
-
-// passphrase reads a passphrase from a file that only its owner may read, or
-// from the terminal.
-func (e *env) passphrase(file string, twice bool) ([]byte, error) {
-	if file != "" {
-		return readPassphrase(file)
-	}
-	in, ok := e.stdin.(*os.File)
-	if !ok || !term.IsTerminal(int(in.Fd())) {
-		return nil, &bonded.Error{Code: bonded.CodeConfig, Message: "no passphrase", Hint: "give --passphrase-file or BONDED_PASSPHRASE_FILE, or run on a terminal"}
-	}
-	ask := func(text string) ([]byte, error) {
-		_, _ = fmt.Fprint(e.stderr, text)
-		b, err := term.ReadPassword(int(in.Fd()))
-		_, _ = fmt.Fprintln(e.stderr)
-		return b, err
-	}
-	first, err := ask("Passphrase: ")
-	if err != nil || !twice {
-		return first, err
-	}
-	second, err := ask("Again: ")
-	defer clear(second)
-	if err == nil && !bytes.Equal(first, second) {
-		err = bonded.Errorf(bonded.CodeConfig, "the two passphrases differ")
-	}
-	return first, err
-}
-
-func readPassphrase(file string) ([]byte, error) {
-	bad := func(message, hint string, err error) error {
-		return &bonded.Error{Code: bonded.CodeConfig, Field: file, Message: message, Hint: hint, Err: err}
-	}
-	fi, err := os.Stat(file)
-	if err != nil {
-		return nil, bad("the passphrase file cannot be read", "", err)
-	}
-	if fi.Mode().Perm()&0o077 != 0 {
-		return nil, bad("the passphrase file can be read by others", "chmod 600", nil)
-	}
-	b, err := os.ReadFile(file) //nolint:gosec // the operator names the file
-	if err != nil {
-		return nil, bad("the passphrase file cannot be read", "", err)
-	}
-	if b = bytes.TrimSuffix(b, []byte("\n")); len(b) == 0 {
-		return nil, bad("the passphrase file is empty", "", nil)
-	}
-	return b, nil
 }
 
 type initCmd struct {
@@ -100,7 +48,7 @@ func (c *initCmd) Run(e *env, all *commands) error {
 	if err != nil {
 		return err
 	}
-	pass, err := e.passphrase(all.PassphraseFile, true)
+	pass, err := passphrase.Get(all.PassphraseFile, e.stdin, e.stderr, true)
 	if err != nil {
 		return err
 	}

@@ -14,10 +14,9 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"golang.org/x/term"
-
 	"bonded"
 	"bonded/internal/keyholder/keyholderd"
+	"bonded/internal/passphrase"
 	"bonded/internal/wire"
 )
 
@@ -41,7 +40,7 @@ func (c *initCmd) Run(e *env) error {
 		Shares: c.Shares, Threshold: c.Threshold, SharesDir: c.SharesDir,
 	}
 	if c.Shares == 0 {
-		pass, err := passphrase(e, c.PassphraseFile, true)
+		pass, err := secret(e, c.PassphraseFile, true)
 		if err != nil {
 			return err
 		}
@@ -102,7 +101,7 @@ func (c *unsealCmd) Run(e *env) error {
 	if len(c.ShareFile) > 0 {
 		var shares []string
 		for _, f := range c.ShareFile {
-			b, err := keyholderd.ReadPassphrase(f)
+			b, err := passphrase.ReadFile(f)
 			if err != nil {
 				return err
 			}
@@ -112,7 +111,7 @@ func (c *unsealCmd) Run(e *env) error {
 		err = l.UnsealShares(ctx, shares)
 	} else {
 		var pass []byte
-		if pass, err = passphrase(e, c.PassphraseFile, false); err != nil {
+		if pass, err = secret(e, c.PassphraseFile, false); err != nil {
 			return err
 		}
 		defer clear(pass)
@@ -125,35 +124,13 @@ func (c *unsealCmd) Run(e *env) error {
 	return err
 }
 
-// passphrase reads a passphrase from the file named, else from the one that
+// secret reads a passphrase from the file named, else from the one that
 // BONDED_PASSPHRASE_FILE names, else from a terminal.
-func passphrase(e *env, file string, twice bool) ([]byte, error) {
+func secret(e *env, file string, twice bool) ([]byte, error) {
 	if file == "" {
 		file = os.Getenv("BONDED_PASSPHRASE_FILE")
 	}
-	if file != "" {
-		return keyholderd.ReadPassphrase(file)
-	}
-	in, ok := e.stdin.(*os.File)
-	if !ok || !term.IsTerminal(int(in.Fd())) {
-		return nil, &bonded.Error{Code: bonded.CodeConfig, Message: "no passphrase", Hint: "give --passphrase-file or BONDED_PASSPHRASE_FILE, or run on a terminal"}
-	}
-	ask := func(text string) ([]byte, error) {
-		_, _ = fmt.Fprint(e.stderr, text)
-		b, err := term.ReadPassword(int(in.Fd()))
-		_, _ = fmt.Fprintln(e.stderr)
-		return b, err
-	}
-	first, err := ask("Passphrase: ")
-	if err != nil || !twice {
-		return first, err
-	}
-	second, err := ask("Again: ")
-	defer clear(second)
-	if err == nil && string(first) != string(second) {
-		err = bonded.Errorf(bonded.CodeConfig, "the two passphrases differ")
-	}
-	return first, err
+	return passphrase.Get(file, e.stdin, e.stderr, twice)
 }
 
 type statusCmd struct {

@@ -9,6 +9,7 @@ import (
 	"bonded"
 	"bonded/client"
 	"bonded/internal/operator"
+	"bonded/internal/passphrase"
 	"bonded/internal/personkey"
 	"bonded/internal/recipient"
 	"bonded/verify"
@@ -114,7 +115,7 @@ func (f *directoryFlags) public(cell bonded.CellID) (*client.PersonClient, *veri
 // cell of the result is empty where the file does not name one.
 func (f *actorFlags) readKey(s *streams) (*personkey.Key, error) {
 	if f.Admin != "" {
-		b, err := readOwnFile(f.Admin, "administrator's key")
+		b, err := passphrase.OwnFile(f.Admin, "administrator's key")
 		if err != nil {
 			return nil, err
 		}
@@ -127,7 +128,7 @@ func (f *actorFlags) readKey(s *streams) (*personkey.Key, error) {
 	if f.Person == "" {
 		return nil, &bonded.Error{Code: bonded.CodeConfig, Field: "--person", Message: "no key file is named", Hint: "name yours with --person or BONDED_PERSON; bonded register keygen makes one"}
 	}
-	b, err := readOwnFile(f.Person, "key file")
+	b, err := passphrase.OwnFile(f.Person, "key file")
 	if err != nil {
 		return nil, err
 	}
@@ -168,7 +169,7 @@ func (f *actorFlags) passphrase(s *streams, sealed bool) ([]byte, error) {
 	if !sealed {
 		return nil, nil
 	}
-	return passphrase(s, f.PassphraseFile, false)
+	return passphrase.Get(f.PassphraseFile, s.in, s.err, false)
 }
 
 // readInput reads a file that is no secret.

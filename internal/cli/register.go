@@ -13,6 +13,7 @@ import (
 	"bonded"
 	"bonded/internal/apitype"
 	"bonded/internal/operator"
+	"bonded/internal/passphrase"
 	"bonded/internal/personkey"
 	"bonded/verify"
 )
@@ -61,7 +62,7 @@ func (c *registerKeygen) Run(s *streams) error {
 	}
 	var pass []byte
 	if c.PassphraseFile != "" {
-		if pass, err = passphrase(s, c.PassphraseFile, true); err != nil {
+		if pass, err = passphrase.Get(c.PassphraseFile, s.in, s.err, true); err != nil {
 			return err
 		}
 		defer clear(pass)

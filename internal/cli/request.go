@@ -11,6 +11,7 @@ import (
 
 	"bonded"
 	"bonded/client"
+	"bonded/internal/passphrase"
 	"bonded/internal/recipient"
 	"bonded/internal/request"
 	"bonded/verify"
@@ -37,7 +38,7 @@ type keyFlags struct {
 
 // officer reads the key file.
 func (f *keyFlags) officer(s *streams) (*recipient.Officer, error) {
-	b, err := readOwnFile(f.Key, "key file")
+	b, err := passphrase.OwnFile(f.Key, "key file")
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +49,7 @@ func (f *keyFlags) officer(s *streams) (*recipient.Officer, error) {
 	}
 	var pass []byte
 	if sealed {
-		if pass, err = passphrase(s, f.PassphraseFile, false); err != nil {
+		if pass, err = passphrase.Get(f.PassphraseFile, s.in, s.err, false); err != nil {
 			return nil, err
 		}
 		defer clear(pass)
@@ -112,7 +113,7 @@ func (c *requestKeygen) Run(s *streams) error {
 	var pass []byte
 	if !c.NoPassphrase {
 		var err error
-		if pass, err = passphrase(s, c.PassphraseFile, true); err != nil {
+		if pass, err = passphrase.Get(c.PassphraseFile, s.in, s.err, true); err != nil {
 			return err
 		}
 		defer clear(pass)

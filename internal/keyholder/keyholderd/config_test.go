@@ -90,19 +90,3 @@ func TestConfigurationErrorsNamePlaceAndKey(t *testing.T) {
 		}
 	}
 }
-
-func TestPassphraseFileMustBePrivate(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "p")
-	if err := os.WriteFile(path, []byte("secret words\n"), 0o644); err != nil { //nolint:gosec // that is the point
-		t.Fatal(err)
-	}
-	if _, err := keyholderd.ReadPassphrase(path); bonded.CodeOf(err) != bonded.CodeConfig || strings.Contains(err.Error(), "secret") {
-		t.Errorf("readable by all: %v", err)
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if b, err := keyholderd.ReadPassphrase(path); err != nil || string(b) != "secret words" {
-		t.Errorf("ReadPassphrase = %q, %v", b, err)
-	}
-}

@@ -16,6 +16,7 @@ import (
 	"bonded/internal/headroom"
 	"bonded/internal/keyholder"
 	"bonded/internal/keyholder/keyholdersql"
+	"bonded/internal/passphrase"
 	"bonded/internal/remote"
 	"bonded/internal/wire"
 )
@@ -86,7 +87,7 @@ func Serve(ctx context.Context, dir string, o ServeOptions) error {
 		pass = at(dir, d.conf.PassphraseFile)
 	}
 	if pass != "" {
-		secret, err := ReadPassphrase(pass)
+		secret, err := passphrase.ReadFile(pass)
 		if err != nil {
 			return err
 		}
@@ -193,29 +194,6 @@ func (d *daemon) unseal(ctx context.Context, unlock func() error) error {
 	}
 	d.files.installGrants(ctx)
 	return nil
-}
-
-// ReadPassphrase reads a passphrase file without its last newline. The caller
-// wipes the result. It refuses a file that others can read.
-func ReadPassphrase(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, bonded.Wrap(bonded.CodeConfig, err, "passphrase file cannot be read")
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, &bonded.Error{Code: bonded.CodeConfig, Field: path, Message: "passphrase file can be read by others", Hint: "chmod 600 " + path}
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, bonded.Wrap(bonded.CodeConfig, err, "passphrase file cannot be read")
-	}
-	for len(b) > 0 && (b[len(b)-1] == '\n' || b[len(b)-1] == '\r') {
-		b = b[:len(b)-1]
-	}
-	if len(b) == 0 {
-		return nil, &bonded.Error{Code: bonded.CodeConfig, Field: path, Message: "passphrase file is empty"}
-	}
-	return b, nil
 }
 
 // keyringFile is a [keyholder.KeyringStore] in one file.
