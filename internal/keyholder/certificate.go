@@ -137,13 +137,8 @@ func (k *Keyholder) decideRelease(x *wire.Release, seen *certificateSeen) ruling
 	if seen.refusal.code == bonded.CodeInvalid {
 		return seen.refusal
 	}
-	at := position{x.Incarnation, x.Seq}
-	if x.Node == 0 || !k.state.streams[x.Node].before(at) {
-		return no(bonded.CodeKeyholderRefused, "keyholder.stream")
-	}
-	k.state.streams[x.Node] = at
-	if _, open := k.state.unanch.rows[x.Leaf]; open || x.Leaf == ([32]byte{}) || k.recent.has(x.Leaf) {
-		return no(bonded.CodeKeyholderRefused, "keyholder.row-reused")
+	if rule := k.takePlace(x.Node, position{x.Incarnation, x.Seq}, x.Leaf); rule != "" {
+		return no(bonded.CodeKeyholderRefused, rule)
 	}
 
 	// 2. What the ledger has shown.

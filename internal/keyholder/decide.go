@@ -19,6 +19,20 @@ type ruling struct {
 
 func no(code bonded.Code, rule string) ruling { return ruling{code: code, rule: rule} }
 
+// takePlace moves the stream of a node to the place at and returns "", or
+// returns the rule that the place or the row breaks: the one is not after the
+// last, the other was shown before. The caller holds mu.
+func (k *Keyholder) takePlace(node uint16, at position, leaf [32]byte) string {
+	if node == 0 || !k.state.streams[node].before(at) {
+		return "keyholder.stream"
+	}
+	k.state.streams[node] = at
+	if _, open := k.state.unanch.rows[leaf]; open || leaf == ([32]byte{}) || k.recent.has(leaf) {
+		return "keyholder.row-reused"
+	}
+	return ""
+}
+
 // decide rules on an entry, in this order: form, freshness, stream, grant,
 // assurance, proof, policy, budget. What depends on the single item comes
 // after, see itemCode. The caller holds mu.
@@ -28,13 +42,8 @@ func (k *Keyholder) decide(u *wire.Unlock, e *wire.Entry, now time.Time) ruling 
 	if rule := wellFormed(e); rule != "" {
 		return no(bonded.CodeInvalid, rule)
 	}
-	at := position{u.Incarnation, e.Seq}
-	if u.Node == 0 || !k.state.streams[u.Node].before(at) {
-		return no(bonded.CodeKeyholderRefused, "keyholder.stream")
-	}
-	k.state.streams[u.Node] = at
-	if _, open := k.state.unanch.rows[e.Leaf]; open || e.Leaf == ([32]byte{}) || k.recent.has(e.Leaf) {
-		return no(bonded.CodeKeyholderRefused, "keyholder.row-reused")
+	if rule := k.takePlace(u.Node, position{u.Incarnation, e.Seq}, e.Leaf); rule != "" {
+		return no(bonded.CodeKeyholderRefused, rule)
 	}
 
 	// 2. What the ledger has shown.
