@@ -58,15 +58,9 @@ type Client struct {
 // New returns a client of one cell. It does no I/O. Errors have code
 // bad_config and name the field of Config or of the directory.
 func New(c Config) (*Client, error) {
-	bad := func(field, message string) error {
-		return &bonded.Error{Code: bonded.CodeConfig, Field: field, Message: message}
-	}
-	if c.Directory == nil {
-		return nil, bad("Directory", "the directory is missing")
-	}
-	cell, ok := c.Directory.Cell(c.Cell)
-	if !ok {
-		return nil, bad("Cell", "the directory has no such cell")
+	cell, err := c.settle()
+	if err != nil {
+		return nil, err
 	}
 	if c.Bearer == "" && c.Certificate == nil {
 		return nil, bad("Bearer", "neither an API key nor a certificate")
@@ -74,24 +68,9 @@ func New(c Config) (*Client, error) {
 	if (c.Grant == "") != (len(c.GrantKey) == 0) || len(c.GrantKey) != 0 && len(c.GrantKey) != ed25519.PrivateKeySize {
 		return nil, bad("GrantKey", "a grant id and its key come together")
 	}
-	if c.Attempts <= 0 {
-		c.Attempts = 4
-	}
-	if c.Backoff <= 0 {
-		c.Backoff = 50 * time.Millisecond
-	}
-	if c.Now == nil {
-		c.Now = time.Now
-	}
-	cl := &Client{cfg: c, cell: cell, http: c.HTTPClient, router: newRouterOnce(c.Directory, c.Packs)}
-	var err error
-	if cl.base, err = baseURL(&c, cell); err != nil {
+	cl := &Client{cfg: c, cell: cell, router: newRouterOnce(c.Directory, c.Packs)}
+	if cl.base, cl.http, err = c.dial(cell); err != nil {
 		return nil, err
-	}
-	if cl.http == nil {
-		if cl.http, err = newHTTPClient(&c, cell); err != nil {
-			return nil, err
-		}
 	}
 	if cl.promises.key, err = verify.DecodePublicKey(cell.PromiseKey); err != nil {
 		return nil, bad("promise_key", "the directory has no usable promise key for this cell")
@@ -109,6 +88,41 @@ func New(c Config) (*Client, error) {
 		cl.prover = &prover{client: cl, keyholder: pub}
 	}
 	return cl, nil
+}
+
+func bad(field, message string) error {
+	return &bonded.Error{Code: bonded.CodeConfig, Field: field, Message: message}
+}
+
+// settle finds the cell and puts defaults for what is absent.
+func (c *Config) settle() (*verify.DirectoryCell, error) {
+	if c.Directory == nil {
+		return nil, bad("Directory", "the directory is missing")
+	}
+	cell, ok := c.Directory.Cell(c.Cell)
+	if !ok {
+		return nil, bad("Cell", "the directory has no such cell")
+	}
+	if c.Attempts <= 0 {
+		c.Attempts = 4
+	}
+	if c.Backoff <= 0 {
+		c.Backoff = 50 * time.Millisecond
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return cell, nil
+}
+
+// dial returns the base URL of the cell's API and an HTTP client for it.
+func (c *Config) dial(cell *verify.DirectoryCell) (string, *http.Client, error) {
+	base, err := baseURL(c, cell)
+	if err != nil || c.HTTPClient != nil {
+		return base, c.HTTPClient, err
+	}
+	h, err := newHTTPClient(c, cell)
+	return base, h, err
 }
 
 func baseURL(c *Config, cell *verify.DirectoryCell) (string, error) {

@@ -50,38 +50,20 @@ type PersonClient struct {
 // NewPerson returns the client of a person. It does no I/O. Errors have code
 // bad_config.
 func NewPerson(c PersonConfig) (*PersonClient, error) {
-	bad := func(field, message string) error {
-		return &bonded.Error{Code: bonded.CodeConfig, Field: field, Message: message}
+	as := Config{
+		Directory: c.Directory, Cell: c.Cell, URL: c.URL, HTTPClient: c.HTTPClient, Attempts: c.Attempts, Backoff: c.Backoff, Now: c.Now,
 	}
-	if c.Directory == nil {
-		return nil, bad("Directory", "the directory is missing")
-	}
-	cell, ok := c.Directory.Cell(c.Cell)
-	if !ok {
-		return nil, bad("Cell", "the directory has no such cell")
+	cell, err := as.settle()
+	if err != nil {
+		return nil, err
 	}
 	if (c.Person == "") != (len(c.Key) == 0) || len(c.Key) != 0 && len(c.Key) != ed25519.PrivateKeySize {
 		return nil, bad("Key", "a person and their key come together")
 	}
-	if c.Attempts <= 0 {
-		c.Attempts = 4
-	}
-	if c.Backoff <= 0 {
-		c.Backoff = 50 * time.Millisecond
-	}
-	if c.Now == nil {
-		c.Now = time.Now
-	}
-	p := &PersonClient{cfg: c, http: c.HTTPClient}
-	as := Config{URL: c.URL}
-	var err error
-	if p.base, err = baseURL(&as, cell); err != nil {
+	c.Attempts, c.Backoff, c.Now = as.Attempts, as.Backoff, as.Now
+	p := &PersonClient{cfg: c}
+	if p.base, p.http, err = as.dial(cell); err != nil {
 		return nil, err
-	}
-	if p.http == nil {
-		if p.http, err = newHTTPClient(&as, cell); err != nil {
-			return nil, err
-		}
 	}
 	return p, nil
 }
