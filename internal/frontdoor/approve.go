@@ -50,12 +50,9 @@ func (s *Service) Approve(ctx context.Context, call *apitype.PersonCall, id bond
 	if !c.scopeWanted() || c.Scope == nil {
 		return nil, conflict("no scope of this case is before the custodians", "read the case again")
 	}
-	placed, err := s.cfg.Book.Placed(ctx, c.Scope.Entry)
+	placed, err := s.placed(ctx, c.Scope.Entry, notWitnessed("the scope is not witnessed yet: nobody can have checked it"))
 	if err != nil {
 		return nil, err
-	}
-	if placed == nil {
-		return nil, &bonded.Error{Code: bonded.CodeStale, Message: "the scope is not witnessed yet: nobody can have checked it", Hint: "wait for the next slot of the ledger"}
 	}
 	if a.Case != id.ID || a.Cell != id.Cell || a.Scope != c.Scope.Digest || a.Leaf != placed.Leaf {
 		return nil, conflict("the approval is for another case, scope or entry", "read the dossier again, check it, and sign that")
@@ -181,12 +178,7 @@ func (s *Service) approvals(q frontdoorsql.Q, c *kase) ([][]byte, error) {
 // code not_witnessed until the entry of the opening is in a cosigned
 // checkpoint.
 func (s *Service) OpeningProof(ctx context.Context, call *apitype.PersonCall, id bonded.CaseID) (*apitype.OpeningProof, error) {
-	q := s.store.Read(ctx)
-	c, err := s.load(q, id)
-	if err != nil {
-		return nil, err
-	}
-	r, err := s.reader(q, c, call, s.now())
+	q, c, r, err := s.read(ctx, call, id, s.now())
 	if err != nil {
 		return nil, err
 	}
@@ -196,12 +188,9 @@ func (s *Service) OpeningProof(ctx context.Context, call *apitype.PersonCall, id
 		}
 		return nil, conflict("nothing of this case is opening", "read the case again")
 	}
-	placed, err := s.cfg.Book.Placed(ctx, c.Opening)
+	placed, err := s.placed(ctx, c.Opening, notWitnessed("the opening is entered and not witnessed yet"))
 	if err != nil {
 		return nil, err
-	}
-	if placed == nil {
-		return nil, &bonded.Error{Code: bonded.CodeStale, Message: "the opening is entered and not witnessed yet", Hint: "wait for the next slot of the ledger"}
 	}
 	approvals, err := s.approvals(q, c)
 	if err != nil {

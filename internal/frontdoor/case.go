@@ -1,9 +1,11 @@
 package frontdoor
 
 import (
+	"context"
 	"time"
 
 	"bonded"
+	"bonded/internal/apitype"
 	"bonded/internal/frontdoor/frontdoorsql"
 	"bonded/internal/frontdoor/rules"
 	"bonded/verify"
@@ -126,6 +128,39 @@ func (s *Service) load(q frontdoorsql.Q, id bonded.CaseID) (*kase, error) {
 		return nil, withheld()
 	}
 	return s.open(row)
+}
+
+// read returns a case with what the caller may see of it.
+func (s *Service) read(ctx context.Context, call *apitype.PersonCall, id bonded.CaseID, now time.Time) (frontdoorsql.Q, *kase, *reader, error) {
+	q := s.store.Read(ctx)
+	c, err := s.load(q, id)
+	if err != nil {
+		return q, nil, nil, err
+	}
+	r, err := s.reader(q, c, call, now)
+	return q, c, r, err
+}
+
+// workCase returns the case that work is for.
+func (s *Service) workCase(ctx context.Context, w *frontdoorsql.Work) (frontdoorsql.Q, *kase, error) {
+	q := s.store.Read(ctx)
+	c, err := s.load(q, bonded.CaseID{Cell: s.cfg.Cell, ID: w.Case})
+	return q, c, err
+}
+
+// placed returns where an entry stands in the ledger; absent as the error while
+// no cosigned checkpoint covers it.
+func (s *Service) placed(ctx context.Context, entry int64, absent error) (*Placed, error) {
+	p, err := s.cfg.Book.Placed(ctx, entry)
+	if err == nil && p == nil {
+		err = absent
+	}
+	return p, err
+}
+
+// notWitnessed refuses what is right and comes too early.
+func notWitnessed(message string) error {
+	return &bonded.Error{Code: bonded.CodeStale, Message: message, Hint: "wait for the next slot of the ledger"}
 }
 
 // save writes a case that was loaded in the same commit.

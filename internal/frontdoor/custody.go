@@ -56,12 +56,8 @@ func (s *Service) runCustody(ctx context.Context, w *frontdoorsql.Work) error {
 	if len(rows) == 0 {
 		return s.drop(ctx, w)
 	}
-	placed, err := s.cfg.Book.Placed(ctx, rows[len(rows)-1].Book)
-	if err != nil {
+	if _, err := s.placed(ctx, rows[len(rows)-1].Book, errLater); err != nil {
 		return err
-	}
-	if placed == nil {
-		return errLater
 	}
 	if s.cfg.Custody != nil {
 		chain, err := s.Custody(ctx)

@@ -45,7 +45,7 @@ func (s *Service) packagePath(id bonded.CaseID) string {
 // writePackage writes the package of a case from what was released, item by
 // item, into a file beside it, and moves it into place once it is whole and on
 // disk. Memory does not grow with the case.
-func (s *Service) writePackage(ctx context.Context, q frontdoorsql.Q, c *kase, opening *Placed, stale bool) (_ *made, err error) {
+func (s *Service) writePackage(ctx context.Context, q frontdoorsql.Q, c *kase, ev *evidence, stale bool) (_ *made, err error) {
 	path := s.packagePath(c.id)
 	f, err := os.OpenFile(path+".tmp", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -58,7 +58,7 @@ func (s *Service) writePackage(ctx context.Context, q frontdoorsql.Q, c *kase, o
 	}()
 
 	// 1. What stands before the items.
-	head, err := s.packageHead(ctx, q, c, opening)
+	head, err := s.packageHead(ctx, q, c, ev)
 	if err != nil {
 		return nil, err
 	}
@@ -137,35 +137,16 @@ func (c *kase) outcome(released int) string {
 }
 
 // packageHead collects who asked, who approved, and the proofs of both.
-func (s *Service) packageHead(ctx context.Context, q frontdoorsql.Q, c *kase, opening *Placed) (*release.Head, error) {
-	f, err := s.file(q, c)
-	if err != nil {
-		return nil, err
-	}
-	hashes, err := s.itemHashes(q, c)
-	if err != nil {
-		return nil, err
-	}
-	approvals, err := s.approvals(q, c)
-	if err != nil {
-		return nil, err
-	}
-	put, err := s.cfg.Book.Placed(ctx, c.Scope.Entry)
-	if err != nil {
-		return nil, err
-	}
-	if put == nil {
-		return nil, errLater
-	}
+func (s *Service) packageHead(ctx context.Context, q frontdoorsql.Q, c *kase, ev *evidence) (*release.Head, error) {
 	var copyID [16]byte
 	_, _ = rand.Read(copyID[:]) // never fails since Go 1.24
 	h := &release.Head{
 		Manifest: verify.PackageManifest{
 			Made: s.now(), Expires: time.Unix(c.Scope.Expires, 0).UTC(), Copy: verify.NewCopyID(copyID), Suite: s.cfg.Suite, Directory: hexOf(s.cfg.Directory),
 		},
-		Request: f.statement, ScopeHead: c.Scope.Head, Items: hashes, Approvals: approvals,
-		Quorum:  verify.PackageEntry{Opening: put.Opening, Proof: put.Proof},
-		Opening: verify.PackageEntry{Opening: opening.Opening, Proof: opening.Proof},
+		Request: ev.file.statement, ScopeHead: c.Scope.Head, Items: ev.hashes, Approvals: ev.approvals,
+		Quorum:  verify.PackageEntry{Opening: ev.quorum.Opening, Proof: ev.quorum.Proof},
+		Opening: verify.PackageEntry{Opening: ev.opening.Opening, Proof: ev.opening.Proof},
 	}
 	chain, err := s.Custody(ctx)
 	if err != nil {

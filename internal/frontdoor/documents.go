@@ -120,12 +120,8 @@ func readable(mediaType string, b []byte) bool {
 // Document returns the bytes of a document to somebody with a part in the
 // case; code withheld to everybody else, and for one that is not there.
 func (s *Service) Document(ctx context.Context, call *apitype.PersonCall, id bonded.CaseID, sum string) ([]byte, error) {
-	q := s.store.Read(ctx)
-	c, err := s.load(q, id)
+	q, c, _, err := s.read(ctx, call, id, s.now())
 	if err != nil {
-		return nil, err
-	}
-	if _, err := s.reader(q, c, call, s.now()); err != nil {
 		return nil, err
 	}
 	hash, err := hex.DecodeString(sum)

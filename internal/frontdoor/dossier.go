@@ -20,12 +20,7 @@ func (s *Service) Dossier(ctx context.Context, call *apitype.PersonCall, id bond
 	if err := s.settle(ctx, id, now); err != nil {
 		return nil, err
 	}
-	q := s.store.Read(ctx)
-	c, err := s.load(q, id)
-	if err != nil {
-		return nil, err
-	}
-	r, err := s.reader(q, c, call, now)
+	q, c, r, err := s.read(ctx, call, id, now)
 	if err != nil {
 		return nil, err
 	}
@@ -62,12 +57,9 @@ func (s *Service) dossierScope(ctx context.Context, c *kase, d *apitype.CaseDoss
 	if c.Scope == nil {
 		return conflict("no scope of this case is before the custodians", "wait for it")
 	}
-	placed, err := s.cfg.Book.Placed(ctx, c.Scope.Entry)
+	placed, err := s.placed(ctx, c.Scope.Entry, notWitnessed("the scope is entered and not witnessed yet"))
 	if err != nil {
 		return err
-	}
-	if placed == nil {
-		return &bonded.Error{Code: bonded.CodeStale, Message: "the scope is entered and not witnessed yet", Hint: "wait for the next slot of the ledger"}
 	}
 	d.ScopeHead, d.Items, d.Opening, d.Proof = c.Scope.Head, c.Scope.Items, placed.Opening, string(placed.Proof)
 	return nil
@@ -91,7 +83,7 @@ func (s *Service) dossierRegister(ctx context.Context, q frontdoorsql.Q, c *kase
 	entries, err := s.registryOf(ctx, q, refs)
 	if err != nil {
 		if isLater(err) {
-			return &bonded.Error{Code: bonded.CodeStale, Message: "an entry of the register is not witnessed yet", Hint: "wait for the next slot of the ledger"}
+			return notWitnessed("an entry of the register is not witnessed yet")
 		}
 		return err
 	}
@@ -124,12 +116,7 @@ func (s *Service) dossierRegister(ctx context.Context, q frontdoorsql.Q, c *kase
 // ScopePage returns canonical items of the scope that is before the custodians
 // or was opened, from an index on, with their quorum envelopes.
 func (s *Service) ScopePage(ctx context.Context, call *apitype.PersonCall, id bonded.CaseID, from int) (*apitype.ScopePage, error) {
-	q := s.store.Read(ctx)
-	c, err := s.load(q, id)
-	if err != nil {
-		return nil, err
-	}
-	r, err := s.reader(q, c, call, s.now())
+	q, c, r, err := s.read(ctx, call, id, s.now())
 	if err != nil {
 		return nil, err
 	}

@@ -95,9 +95,7 @@ func (st *step) releaseHold(a *act) error {
 
 // runFreeze finds whom a case names and has the vault keep their records.
 func (s *Service) runFreeze(ctx context.Context, w *frontdoorsql.Work) error {
-	id := bonded.CaseID{Cell: s.cfg.Cell, ID: w.Case}
-	q := s.store.Read(ctx)
-	c, err := s.load(q, id)
+	q, c, err := s.workCase(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -112,10 +110,10 @@ func (s *Service) runFreeze(ctx context.Context, w *frontdoorsql.Work) error {
 	if err != nil {
 		return err
 	}
-	if err := s.cfg.Records.Freeze(ctx, id, found.people); err != nil {
+	if err := s.cfg.Records.Freeze(ctx, c.id, found.people); err != nil {
 		return err
 	}
-	return s.change(ctx, id, s.now(), func(st *step) error {
+	return s.change(ctx, c.id, s.now(), func(st *step) error {
 		st.found(found)
 		if st.c.Hold.active() {
 			st.c.Hold.Done = true

@@ -68,9 +68,7 @@ type letter struct {
 
 // runAnnounce finds the person and has them told before anything opens.
 func (s *Service) runAnnounce(ctx context.Context, w *frontdoorsql.Work) error {
-	id := bonded.CaseID{Cell: s.cfg.Cell, ID: w.Case}
-	q := s.store.Read(ctx)
-	c, err := s.load(q, id)
+	q, c, err := s.workCase(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -85,7 +83,7 @@ func (s *Service) runAnnounce(ctx context.Context, w *frontdoorsql.Work) error {
 	if err != nil {
 		return err
 	}
-	return s.change(ctx, id, s.now(), func(st *step) error {
+	return s.change(ctx, c.id, s.now(), func(st *step) error {
 		if st.c.state != rules.StateNoticePending {
 			return st.done(w)
 		}
@@ -132,9 +130,7 @@ func (st *step) post(letters map[bonded.ID]*letter) error {
 
 // runTell writes a letter to everybody whom the case was about.
 func (s *Service) runTell(ctx context.Context, w *frontdoorsql.Work) error {
-	id := bonded.CaseID{Cell: s.cfg.Cell, ID: w.Case}
-	q := s.store.Read(ctx)
-	c, err := s.load(q, id)
+	q, c, err := s.workCase(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -144,7 +140,7 @@ func (s *Service) runTell(ctx context.Context, w *frontdoorsql.Work) error {
 			return err
 		}
 	}
-	return s.change(ctx, id, s.now(), func(st *step) error {
+	return s.change(ctx, c.id, s.now(), func(st *step) error {
 		letters := map[bonded.ID]*letter{}
 		for _, person := range st.c.Subjects {
 			l := &letter{Kind: st.c.noticeKind(len(opened[person]) > 0), Fields: opened[person]}

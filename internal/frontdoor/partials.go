@@ -23,12 +23,7 @@ import (
 // not what its maker's share gives; not_witnessed before the opening is.
 func (s *Service) PutPartials(ctx context.Context, call *apitype.PersonCall, id bonded.CaseID, in *apitype.CasePartials) (*apitype.CasePartialsResult, error) {
 	// 1. Who, and whether this is the time.
-	q := s.store.Read(ctx)
-	c, err := s.load(q, id)
-	if err != nil {
-		return nil, err
-	}
-	r, err := s.reader(q, c, call, s.now())
+	q, c, r, err := s.read(ctx, call, id, s.now())
 	if err != nil {
 		return nil, err
 	}
@@ -164,12 +159,9 @@ func (s *Service) opening(ctx context.Context, q frontdoorsql.Q, c *kase) (*quor
 	if now == nil || now.custodians.Epoch != c.Scope.Epoch {
 		return nil, &bonded.Error{Code: bonded.CodeStaleShare, Message: "the scope was approved by custodians who have handed on since", Hint: "the case is delivered without what they would have opened"}
 	}
-	placed, err := s.cfg.Book.Placed(ctx, c.Opening)
+	placed, err := s.placed(ctx, c.Opening, notWitnessed("the opening is entered and not witnessed yet"))
 	if err != nil {
 		return nil, err
-	}
-	if placed == nil {
-		return nil, &bonded.Error{Code: bonded.CodeStale, Message: "the opening is entered and not witnessed yet", Hint: "wait for the next slot of the ledger"}
 	}
 	f, err := s.file(q, c)
 	if err != nil {

@@ -582,12 +582,9 @@ func (s *Service) registryOf(ctx context.Context, q frontdoorsql.Q, refs []regis
 				}
 			}
 		}
-		placed, err := s.cfg.Book.Placed(ctx, row.Book)
+		placed, err := s.placed(ctx, row.Book, errLater)
 		if err != nil {
 			return err
-		}
-		if placed == nil {
-			return errLater
 		}
 		out = append(out, verify.PackageRegistry{Kind: row.Kind, Statement: st, Entry: verify.PackageEntry{Opening: placed.Opening, Proof: placed.Proof}})
 		return nil

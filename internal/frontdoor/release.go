@@ -29,9 +29,7 @@ const codeStale = bonded.CodeStaleShare
 //  4. the package is written and moved into place;
 //  5. one commit: delivered.
 func (s *Service) runRelease(ctx context.Context, w *frontdoorsql.Work) error {
-	id := bonded.CaseID{Cell: s.cfg.Cell, ID: w.Case}
-	q := s.store.Read(ctx)
-	c, err := s.load(q, id)
+	q, c, err := s.workCase(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -40,12 +38,9 @@ func (s *Service) runRelease(ctx context.Context, w *frontdoorsql.Work) error {
 	}
 
 	// 1.
-	placed, err := s.cfg.Book.Placed(ctx, c.Opening)
+	placed, err := s.placed(ctx, c.Opening, errLater)
 	if err != nil {
 		return err
-	}
-	if placed == nil {
-		return errLater
 	}
 
 	// 2.
@@ -61,7 +56,11 @@ func (s *Service) runRelease(ctx context.Context, w *frontdoorsql.Work) error {
 	}
 
 	// 3.
-	cert, err := s.certificate(ctx, q, c, placed)
+	ev, err := s.evidence(ctx, q, c, placed)
+	if err != nil {
+		return err
+	}
+	cert, err := ev.certificate(c)
 	if err != nil {
 		return err
 	}
@@ -79,13 +78,13 @@ func (s *Service) runRelease(ctx context.Context, w *frontdoorsql.Work) error {
 	}
 
 	// 4.
-	made, err := s.writePackage(ctx, q, c, placed, stale)
+	made, err := s.writePackage(ctx, q, c, ev, stale)
 	if err != nil {
 		return err
 	}
 
 	// 5.
-	return s.change(ctx, id, s.now(), func(st *step) error {
+	return s.change(ctx, c.id, s.now(), func(st *step) error {
 		if st.c.Package != nil {
 			return st.done(w)
 		}
@@ -93,34 +92,41 @@ func (s *Service) runRelease(ctx context.Context, w *frontdoorsql.Work) error {
 	})
 }
 
+// An evidence is what shows that a case was approved and its opening entered:
+// the keyholder is shown it, and the package holds it.
+type evidence struct {
+	file      *file
+	hashes    [][32]byte // of the items of the scope
+	approvals [][]byte
+	quorum    *Placed // the entry that put the scope before the custodians
+	opening   *Placed
+}
+
+func (s *Service) evidence(ctx context.Context, q frontdoorsql.Q, c *kase, opening *Placed) (*evidence, error) {
+	put, err := s.placed(ctx, c.Scope.Entry, errLater)
+	if err != nil {
+		return nil, err
+	}
+	ev := &evidence{quorum: put, opening: opening}
+	if ev.approvals, err = s.approvals(q, c); err != nil {
+		return nil, err
+	}
+	if ev.file, err = s.file(q, c); err != nil {
+		return nil, err
+	}
+	ev.hashes, err = s.itemHashes(q, c)
+	return ev, err
+}
+
 // certificate is what the keyholder must be shown.
-func (s *Service) certificate(ctx context.Context, q frontdoorsql.Q, c *kase, opening *Placed) (*handover.Certificate, error) {
-	quorumEntry, err := s.cfg.Book.Placed(ctx, c.Scope.Entry)
-	if err != nil {
-		return nil, err
-	}
-	if quorumEntry == nil {
-		return nil, errLater
-	}
-	approvals, err := s.approvals(q, c)
-	if err != nil {
-		return nil, err
-	}
-	f, err := s.file(q, c)
-	if err != nil {
-		return nil, err
-	}
-	hashes, err := s.itemHashes(q, c)
-	if err != nil {
-		return nil, err
-	}
-	shown, err := json.Marshal(opening.Opening)
+func (ev *evidence) certificate(c *kase) (*handover.Certificate, error) {
+	shown, err := json.Marshal(ev.opening.Opening)
 	if err != nil {
 		return nil, err
 	}
 	return &handover.Certificate{
-		Case: c.id, ScopeHead: c.Scope.Head, ItemHashes: hashes, Approvals: approvals, QuorumLeaf: quorumEntry.Leaf,
-		Opening: shown, Proof: opening.Proof, Recipient: f.request.Recipient,
+		Case: c.id, ScopeHead: c.Scope.Head, ItemHashes: ev.hashes, Approvals: ev.approvals, QuorumLeaf: ev.quorum.Leaf,
+		Opening: shown, Proof: ev.opening.Proof, Recipient: ev.file.request.Recipient,
 	}, nil
 }
 
@@ -229,9 +235,7 @@ func (st *step) deliver(made *made, w *frontdoorsql.Work) error {
 
 // runReseal has the vault write the records of a delivered case anew.
 func (s *Service) runReseal(ctx context.Context, w *frontdoorsql.Work) error {
-	id := bonded.CaseID{Cell: s.cfg.Cell, ID: w.Case}
-	q := s.store.Read(ctx)
-	c, err := s.load(q, id)
+	q, c, err := s.workCase(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -240,11 +244,11 @@ func (s *Service) runReseal(ctx context.Context, w *frontdoorsql.Work) error {
 		if err != nil {
 			return err
 		}
-		if err := s.cfg.Records.Reseal(ctx, id, items); err != nil {
+		if err := s.cfg.Records.Reseal(ctx, c.id, items); err != nil {
 			return err
 		}
 	}
-	return s.change(ctx, id, s.now(), func(st *step) error {
+	return s.change(ctx, c.id, s.now(), func(st *step) error {
 		st.c.Resealed = true
 		return st.done(w)
 	})

@@ -23,9 +23,7 @@ const scopePage = handover.MaxReleaseItems
 // meanwhile: what the old ones approved counts no more.
 func (s *Service) runScope(ctx context.Context, w *frontdoorsql.Work) error {
 	// 1. Whether it is wanted, and by whom.
-	id := bonded.CaseID{Cell: s.cfg.Cell, ID: w.Case}
-	q := s.store.Read(ctx)
-	c, err := s.load(q, id)
+	q, c, err := s.workCase(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -53,12 +51,12 @@ func (s *Service) runScope(ctx context.Context, w *frontdoorsql.Work) error {
 		return err
 	}
 	sc := &verify.Scope{
-		Cell: s.cfg.Cell, Case: id.ID, Kind: c.Kind, Request: f.digest, Recipient: verify.RecipientDigest(f.request.Recipient),
+		Cell: s.cfg.Cell, Case: c.id.ID, Kind: c.Kind, Request: f.digest, Recipient: verify.RecipientDigest(f.request.Recipient),
 		KeySet: now.custodians.KeySet, Epoch: now.custodians.Epoch, Expires: uint64(s.now().Add(s.cfg.PackageLife).Unix()), Items: items, //nolint:gosec // after 1970
 	}
 
 	// 4. One commit: the scope, and the entry that puts it before custodians.
-	return s.change(ctx, id, s.now(), func(st *step) error {
+	return s.change(ctx, c.id, s.now(), func(st *step) error {
 		if !st.c.scopeWanted() || st.s.custody.Load() != now {
 			return nil // somebody moved it on; the work is looked at again
 		}

@@ -66,12 +66,7 @@ func (s *Service) Case(ctx context.Context, call *apitype.PersonCall, id bonded.
 	if err := s.settle(ctx, id, now); err != nil {
 		return nil, err
 	}
-	q := s.store.Read(ctx)
-	c, err := s.load(q, id)
-	if err != nil {
-		return nil, err
-	}
-	r, err := s.reader(q, c, call, now)
+	q, c, r, err := s.read(ctx, call, id, now)
 	if err != nil {
 		return nil, err
 	}
