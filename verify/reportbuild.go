@@ -60,7 +60,9 @@ func NewReport(in ReportInput) (*Report, *ReportSalts, error) {
 	for i := range reportTables {
 		def := &reportTables[i]
 		t := ReportTable{ID: def.id, Dimensions: notNil(def.dims), Columns: def.columnNames(), Rows: []ReportRow{}, Note: def.note}
-		add := func(kind string, row *shownRow) { t.Rows = append(t.Rows, seal(&t, kind, row, in.HasClosed || kind == RowOpen, in.Salt, salts)) }
+		add := func(kind string, row *shownRow) {
+			t.Rows = append(t.Rows, seal(&t, kind, row, in.HasClosed || kind == RowOpen, in.Salt, salts))
+		}
 		switch {
 		case def.counted:
 			s := n.tables[def.id]

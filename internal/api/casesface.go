@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -99,16 +98,7 @@ func (a *API) serveCase(w http.ResponseWriter, r *http.Request, e *caseEndpoint)
 		code = x.stream(o)
 		return
 	}
-	out := buffer()
-	defer free(out)
-	enc := json.NewEncoder(out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(result); err != nil {
-		code = x.fail(bonded.Wrap(bonded.CodeInternal, err, "the answer cannot be written"))
-		return
-	}
-	code = ""
-	x.write(http.StatusOK, applicationJSON, out.Bytes())
+	code = x.answer(result)
 }
 
 // person checks the proof of a call and reads its body.

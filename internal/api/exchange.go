@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -109,16 +108,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, e *endpoint) {
 	}
 
 	// 4. Answer.
-	out := buffer()
-	defer free(out)
-	enc := json.NewEncoder(out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(result); err != nil {
-		code = x.fail(bonded.Wrap(bonded.CodeInternal, err, "the answer cannot be written"))
-		return
-	}
-	code = ""
-	x.write(http.StatusOK, applicationJSON, out.Bytes())
+	code = x.answer(result)
 }
 
 // requestID returns the id of a call: the caller's, if it has the form of

@@ -110,6 +110,20 @@ func (x *exchange) problem(e *bonded.Error, status int) {
 	x.write(status, problemJSON, out.Bytes())
 }
 
+// answer writes a result as JSON and returns the code of the call, "" if it is
+// answered.
+func (x *exchange) answer(result any) bonded.Code {
+	out := buffer()
+	defer free(out)
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(result); err != nil {
+		return x.fail(bonded.Wrap(bonded.CodeInternal, err, "the answer cannot be written"))
+	}
+	x.write(http.StatusOK, applicationJSON, out.Bytes())
+	return ""
+}
+
 // write answers with a body and the headers every answer has.
 func (x *exchange) write(status int, contentType []string, body []byte) {
 	h := x.w.Header()

@@ -305,7 +305,7 @@ func (c *Checked) calledBack() error {
 		return refuse("emergency", "the request is no emergency")
 	}
 	for _, d := range c.Decisions {
-		if d.Action == "forward" && (sameNumber(d.Detail, c.Officer.Phone) || sameNumber(d.Detail, c.Agency.Switchboard)) {
+		if d.Action == "forward" && (rules.SameNumber(d.Detail, c.Officer.Phone) || rules.SameNumber(d.Detail, c.Agency.Switchboard)) {
 			return nil
 		}
 	}

@@ -2,7 +2,6 @@ package custodian
 
 import (
 	"slices"
-	"strings"
 
 	"bonded/internal/apitype"
 	"bonded/verify"
@@ -53,17 +52,4 @@ func committed(content [32]byte, d *apitype.CaseDossier) bool {
 		}
 	}
 	return false
-}
-
-// sameNumber compares telephone numbers by their digits, as the front door does.
-func sameNumber(a, b string) bool {
-	digits := func(s string) string {
-		return strings.Map(func(r rune) rune {
-			if r >= '0' && r <= '9' {
-				return r
-			}
-			return -1
-		}, s)
-	}
-	return len(digits(a)) >= 5 && digits(a) == digits(b)
 }

@@ -52,29 +52,19 @@ func ApproveTasks(v *apitype.CaseView, d *verify.CaseDecision) { d.Digest = v.Ex
 // Await looks at a case as a person of the plan until it is in one of the
 // states named.
 func (f *Founder) Await(ctx context.Context, person string, id bonded.CaseID, states ...string) (*apitype.CaseView, error) {
-	door, _, err := f.As(person)
-	if err != nil {
-		return nil, err
-	}
-	for {
-		v, err := door.Case(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		if slices.Contains(states, v.State) {
-			return v, nil
-		}
-		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-ctx.Done():
-			return v, fmt.Errorf("case %s is %s, not %v: %w", id, v.State, states, ctx.Err())
-		}
-	}
+	return f.await(ctx, person, id, fmt.Sprintf("not %v", states), func(v *apitype.CaseView) bool { return slices.Contains(states, v.State) })
 }
 
 // AwaitScope looks at a case until its scope is before the custodians under a
 // cosigned checkpoint.
 func (f *Founder) AwaitScope(ctx context.Context, person string, id bonded.CaseID) (*apitype.CaseView, error) {
+	return f.await(ctx, person, id, "and its scope is not before the custodians", func(v *apitype.CaseView) bool {
+		return slices.ContainsFunc(v.Entries, func(e apitype.CaseEntryView) bool { return e.Event == verify.EventQuorum && e.Index != nil })
+	})
+}
+
+// await looks at a case until done; otherwise says what it is not by then.
+func (f *Founder) await(ctx context.Context, person string, id bonded.CaseID, otherwise string, done func(*apitype.CaseView) bool) (*apitype.CaseView, error) {
 	door, _, err := f.As(person)
 	if err != nil {
 		return nil, err
@@ -84,15 +74,13 @@ func (f *Founder) AwaitScope(ctx context.Context, person string, id bonded.CaseI
 		if err != nil {
 			return nil, err
 		}
-		for i := range v.Entries {
-			if e := &v.Entries[i]; e.Event == verify.EventQuorum && e.Index != nil {
-				return v, nil
-			}
+		if done(v) {
+			return v, nil
 		}
 		select {
 		case <-time.After(100 * time.Millisecond):
 		case <-ctx.Done():
-			return v, fmt.Errorf("case %s is %s and its scope is not before the custodians: %w", id, v.State, ctx.Err())
+			return v, fmt.Errorf("case %s is %s, %s: %w", id, v.State, otherwise, ctx.Err())
 		}
 	}
 }

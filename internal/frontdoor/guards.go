@@ -3,7 +3,6 @@ package frontdoor
 import (
 	"encoding/hex"
 	"slices"
-	"strings"
 	"time"
 
 	"bonded"
@@ -167,25 +166,12 @@ func guardCallBackIfEmergency(st *step, a *act) *bonded.Error {
 	if err != nil {
 		return coded(err)
 	}
-	if a.decision == nil || agency == nil || officer == nil || !sameNumber(a.decision.Detail, officer.Phone) && !sameNumber(a.decision.Detail, agency.Switchboard) {
+	if a.decision == nil || agency == nil || officer == nil || !rules.SameNumber(a.decision.Detail, officer.Phone) && !rules.SameNumber(a.decision.Detail, agency.Switchboard) {
 		return forbidden("", "an emergency goes on only after a call back to a number of the register",
 			"call the officer's or the agency's number as it stands in the register, and name it in detail")
 	}
 	st.c.CalledBack = true
 	return nil
-}
-
-// sameNumber compares telephone numbers by their digits.
-func sameNumber(a, b string) bool {
-	digits := func(s string) string {
-		return strings.Map(func(r rune) rune {
-			if r >= '0' && r <= '9' {
-				return r
-			}
-			return -1
-		}, s)
-	}
-	return len(digits(a)) >= 5 && digits(a) == digits(b)
 }
 
 // 10. The process type freezes and opens nothing.

@@ -3,8 +3,8 @@ package regulation
 import (
 	"regexp"
 	"slices"
-	"strconv"
-	"strings"
+
+	"golang.org/x/mod/semver"
 
 	"bonded"
 )
@@ -239,15 +239,5 @@ func jurisdictions(field string, list []bonded.Jurisdiction) error {
 	return nil
 }
 
-// newer reports whether version a is higher than b, number by number.
-func newer(a, b string) bool {
-	x, y := strings.Split(a, "."), strings.Split(b, ".")
-	for i := range x {
-		m, _ := strconv.Atoi(x[i])
-		n, _ := strconv.Atoi(y[i])
-		if m != n {
-			return m > n
-		}
-	}
-	return false
-}
+// newer reports whether version a is higher than b. Both have [versionForm].
+func newer(a, b string) bool { return semver.Compare("v"+a, "v"+b) > 0 }

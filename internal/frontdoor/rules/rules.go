@@ -7,10 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"golang.org/x/mod/semver"
 
 	"bonded"
 	"bonded/internal/yamlstrict"
@@ -208,15 +209,5 @@ func (r *Rules) StateTimers(s State) []Timer {
 // [Rules.ChallengeWindow] and [Rules.OtherAuthority].
 func (r *Rules) Timer(id TimerID) time.Duration { return r.p.timer(id).After.Duration() }
 
-// newer reports whether version a is higher than b, number by number.
-func newer(a, b string) bool {
-	x, y := strings.Split(a, "."), strings.Split(b, ".")
-	for i := range x {
-		m, _ := strconv.Atoi(x[i])
-		n, _ := strconv.Atoi(y[i])
-		if m != n {
-			return m > n
-		}
-	}
-	return false
-}
+// newer reports whether version a is higher than b. Both have [versionForm].
+func newer(a, b string) bool { return semver.Compare("v"+a, "v"+b) > 0 }
