@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/hex"
+	"slices"
 	"time"
 
 	"bonded"
@@ -62,12 +63,14 @@ func (f *Folder) seat(ceremony string, params []byte) (*Seat, error) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	current := f.sec.Ceremony == ceremony
 	var previous *quorum.KeySet
-	if last := f.last(); last != nil {
+	if last := f.last(); last != nil && p.Kind == quorum.KindReshare {
 		previous = last.set
-	}
-	if p.Kind != quorum.KindReshare {
-		previous = nil
+		// One that is being held may have come into force meanwhile.
+		if i := slices.IndexFunc(f.chain, func(a *accepted) bool { return a.set.Digest() == p.Previous }); current && i >= 0 {
+			previous = f.chain[i].set
+		}
 	}
 	if err := p.Check(previous); err != nil {
 		return nil, err
@@ -75,7 +78,7 @@ func (f *Folder) seat(ceremony string, params []byte) (*Seat, error) {
 	bad := func(field, why string) error {
 		return &bonded.Error{Code: bonded.CodeInvalid, Field: field, Message: "this ceremony is not one for this custodian: " + why}
 	}
-	s := &Seat{Params: p, Digest: p.Digest(), Current: f.sec.Ceremony == ceremony}
+	s := &Seat{Params: p, Digest: p.Digest(), Current: current}
 	switch {
 	case p.Cell != f.conf.Cell:
 		return nil, bad("cell", "it is of another cell")
@@ -130,9 +133,9 @@ func (f *Folder) Join(ctx context.Context, door Door, ceremony string, agreed [3
 	if _, err := f.Refresh(ctx, door); err != nil {
 		return nil, err
 	}
-	if set := f.certified(agreed); set != nil {
+	if set := f.certified(agreed); set != nil && !f.holds(ceremony) {
 		return set, nil
-	}
+	} // in force without this party: it said its last word and was killed before it had its share
 	// 1. The seat, looked at again.
 	board, err := door.Ceremony(ctx, ceremony, 0)
 	if err != nil {
@@ -196,6 +199,9 @@ func (f *Folder) Join(ctx context.Context, door Door, ceremony string, agreed [3
 			return nil, err
 		}
 		if set := f.certified(agreed); set != nil {
+			if f.holds(ceremony) {
+				return nil, bonded.Errorf(bonded.CodeAtFault, "the certificate in the ledger is not the one that this custodian confirmed")
+			}
 			return set, nil
 		}
 		if err := wait(ctx); err != nil {
@@ -215,6 +221,13 @@ func (f *Folder) certified(params [32]byte) *quorum.KeySet {
 		}
 	}
 	return nil
+}
+
+// holds reports whether this custodian has not come to the end of a ceremony.
+func (f *Folder) holds(ceremony string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.sec.Ceremony == ceremony
 }
 
 // member restores or begins the party of a ceremony.

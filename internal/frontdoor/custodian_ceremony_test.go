@@ -8,9 +8,11 @@ import (
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"bonded"
 	"bonded/internal/apitype"
@@ -96,6 +98,59 @@ func TestCustodianGoesOnWithACeremonyAfterAKillAtEveryMessage(t *testing.T) {
 		if sec["share"] == nil || sec["state"] != nil || sec["dealing"] != nil || sec["next"] != nil {
 			t.Errorf("%s keeps %v", id, keysOf(sec))
 		}
+	}
+}
+
+// afterItsLastWord kills a custodian when it has said all that it has to say,
+// and lets it go on when the others have brought the key set into force.
+func (c *chamber) afterItsLastWord(id, other string, p *quorum.Params, words int) {
+	c.lives[id] = func(ctx context.Context) error {
+		f := c.reopen(id)
+		if _, err := f.Join(ctx, &dying{Door: c.client(f), left: words - 1, said: true}, p.Ceremony.Hex(), p.Digest()); !errors.Is(err, errKilled) {
+			return fmt.Errorf("not killed: %w", err)
+		}
+		for set := c.folders[other].KeySet(); set == nil || set.Epoch() != p.Epoch; set = c.folders[other].KeySet() {
+			select {
+			case <-time.After(program.Poll):
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		f = c.reopen(id)
+		_, err := f.Join(ctx, c.client(f), p.Ceremony.Hex(), p.Digest())
+		return err
+	}
+}
+
+func TestCustodianKilledAfterItsLastWordStillGetsItsShare(t *testing.T) {
+	c := newChamber(t)
+	p := c.order(quorum.KindDKG, firstSeats)
+	c.afterItsLastWord("firm-1", "firm-2", p, 3)
+	c.join(p, "firm-1", "firm-2", "firm-3", "independent-1", "independent-2")
+	c.wantNothingLeft("firm-1", true)
+
+	// One who hands on and gets a new share, and one who only hands on.
+	p = c.order(quorum.KindReshare, secondSeats, c.handover)
+	delete(c.lives, "firm-1")
+	c.afterItsLastWord("firm-2", "firm-1", p, 4) // it confirms for both seats
+	c.afterItsLastWord("firm-3", "firm-1", p, 3)
+	c.join(p, "firm-1", "firm-2", "firm-3", "firm-4", "independent-1", "independent-2", "independent-3")
+	c.wantNothingLeft("firm-2", true)
+	c.wantNothingLeft("firm-3", false)
+}
+
+// wantNothingLeft wants a custodian's folder without secrets of a ceremony, and
+// with its share of the key set in force or without any.
+func (c *chamber) wantNothingLeft(id string, share bool) {
+	c.t.Helper()
+	f := c.reopen(id)
+	holds, err := f.Refresh(c.ctx, c.client(f))
+	if err != nil || holds != share {
+		c.t.Errorf("%s holds a share in force: %t, %v", id, holds, err)
+	}
+	sec := c.secretsOf(id)
+	if sec["state"] != nil || sec["dealing"] != nil || sec["next"] != nil || sec["ceremony"] != nil || sec["confirmed"] != nil || (sec["share"] != nil) != share {
+		c.t.Errorf("%s keeps %v", id, keysOf(sec))
 	}
 }
 
