@@ -50,8 +50,7 @@ func (c *reportCmd) check() (*answer, error) {
 	}
 	r, err := verify.ParseReport(b)
 	if err != nil {
-		a.err = err
-		return a, nil
+		return a.with(err), nil
 	}
 	cell, ok := d.Cell(r.Cell)
 	if !ok {
@@ -69,11 +68,11 @@ func (c *reportCmd) check() (*answer, error) {
 
 	// 3. The counts, then the other files of the folder.
 	check, err := verify.CheckReport(r, e)
-	a.sentences, a.err, a.report = check.Sentences(), err, checkJSON(check)
+	a.report = checkJSON(check)
 	if err != nil {
-		a.sentences = nil
-		return a, nil
+		return a.with(err), nil
 	}
+	a.sentences = check.Sentences()
 	return c.folder(a, r, dir)
 }
 
@@ -82,8 +81,7 @@ func (c *reportCmd) answer(a *answer, err error) (*answer, error) {
 	if verify.FailureOf(err) == nil {
 		return nil, err
 	}
-	a.err = err
-	return a, nil
+	return a.with(err), nil
 }
 
 func (c *reportCmd) signatures(e *verify.ReportEvidence, d *verify.Directory, dir string) error {

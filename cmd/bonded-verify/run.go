@@ -38,6 +38,12 @@ type answer struct {
 	err       error    // why it does not hold or cannot be told
 }
 
+// with makes err what the answer says.
+func (a *answer) with(err error) *answer {
+	a.err = err
+	return a
+}
+
 // A usageError is a mistake on the command line or in a file it names.
 type usageError struct {
 	err  error

@@ -160,14 +160,14 @@ func (f *Folder) Join(ctx context.Context, door Door, ceremony string, agreed [3
 		return nil, err
 	}
 	// 3. Message by message.
-	posted, from := 0, 0
+	posted := 0
 	for {
 		for _, msg := range board.Messages {
 			if err := m.Receive(msg); bonded.CodeOf(err) == bonded.CodeAtFault {
 				return nil, err
 			} // any other is not of this ceremony
 		}
-		from = board.Next
+		from := board.Next
 		if err := f.keepMember(m); err != nil {
 			return nil, err
 		}

@@ -236,10 +236,7 @@ func (s *story) openPackage(ctx context.Context, id bonded.CaseID) error {
 		return err
 	}
 	s.line("the person is told what was opened", name)
-	// The identifier that the officer named is not searched for: the package
-	// holds the request as it was signed, and the vault keeps the package.
-	s.line("in the package as the officer wrote it, in clear", "the request, with the identifier of whom it is about")
-	if err := s.scanAtRest(map[string]bool{who.name: true, who.phone: true, who.born: true}); err != nil {
+	if err := s.scanAtRest(map[string]bool{who.id: true, who.name: true, who.phone: true, who.born: true}); err != nil {
 		return err
 	}
 	s.released = pkg

@@ -1,7 +1,6 @@
 package frontdoor
 
 import (
-	"bufio"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -37,14 +36,14 @@ type made struct {
 	outcome string
 }
 
-// packagePath is where the package of a case stands.
+// packagePath is where the package of a case stands, sealed for rest.
 func (s *Service) packagePath(id bonded.CaseID) string {
-	return filepath.Join(s.cfg.Packages, id.String()+".bonded")
+	return filepath.Join(s.cfg.Packages, id.String()+".sealed")
 }
 
 // writePackage writes the package of a case from what was released, item by
-// item, into a file beside it, and moves it into place once it is whole and on
-// disk. Memory does not grow with the case.
+// item, sealed for rest, into a file beside it, and moves it into place once it
+// is whole and on disk. Memory does not grow with the case.
 func (s *Service) writePackage(ctx context.Context, q frontdoorsql.Q, c *kase, ev *evidence, stale bool) (_ *made, err error) {
 	path := s.packagePath(c.id)
 	f, err := os.OpenFile(path+".tmp", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
@@ -62,8 +61,9 @@ func (s *Service) writePackage(ctx context.Context, q frontdoorsql.Q, c *kase, e
 	if err != nil {
 		return nil, err
 	}
-	buf := bufio.NewWriterSize(f, 256<<10)
-	p, err := release.NewWriter(buf, head)
+	sealer := &packageSealer{w: f, key: s.cfg.Key, id: c.id.ID}
+	size := &counter{w: sealer}
+	p, err := release.NewWriter(size, head)
 	if err != nil {
 		return nil, err
 	}
@@ -94,21 +94,29 @@ func (s *Service) writePackage(ctx context.Context, q frontdoorsql.Q, c *kase, e
 	}
 
 	// 4. On disk, then in place.
-	if err := errors.Join(buf.Flush(), f.Sync()); err != nil {
+	if err := errors.Join(sealer.Close(), f.Sync()); err != nil {
 		return nil, bonded.Wrap(bonded.CodeNotWritable, err, "the release package cannot be written")
-	}
-	size, err := f.Seek(0, io.SeekCurrent)
-	if err != nil {
-		return nil, err
 	}
 	if err := errors.Join(f.Close(), os.Rename(path+".tmp", path), syncDir(s.cfg.Packages)); err != nil {
 		return nil, bonded.Wrap(bonded.CodeNotWritable, err, "the release package cannot be moved into place")
 	}
 	return &made{
-		pack:    pack{SHA256: hexOf(digest), Size: size, Expires: time.Unix(c.Scope.Expires, 0).UTC()},
+		pack:    pack{SHA256: hexOf(digest), Size: size.n, Expires: time.Unix(c.Scope.Expires, 0).UTC()},
 		digest:  digest,
 		outcome: c.outcome(released),
 	}, nil
+}
+
+// A counter counts what is written to w.
+type counter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *counter) Write(b []byte) (int, error) {
+	n, err := c.w.Write(b)
+	c.n += int64(n)
+	return n, err
 }
 
 func syncDir(dir string) error {

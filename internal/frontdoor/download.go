@@ -82,7 +82,7 @@ func (s *Service) Package(ctx context.Context, call *apitype.PersonCall, id bond
 	if err != nil {
 		return nil, 0, errors.Join(err, f.Close())
 	}
-	return f, c.Package.Size, nil
+	return newPackageOpener(f, s.cfg.Key, id.ID), c.Package.Size, nil
 }
 
 // runExpire removes an expired package.
