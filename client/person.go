@@ -278,5 +278,16 @@ func (p *PersonClient) Custody(ctx context.Context) (*apitype.CustodyChain, erro
 // Openings returns openings of case leaves from a place of the feed on. Anyone
 // may.
 func (p *PersonClient) Openings(ctx context.Context, from uint64) (*apitype.OpeningFeed, error) {
-	return personCall[apitype.OpeningFeed](ctx, p, http.MethodGet, "/v1/openings?from="+strconv.FormatUint(from, 10), nil)
+	return p.feed(ctx, "/v1/openings", from)
+}
+
+// ClosedOpenings returns openings of case leaves that are not public yet, from
+// a place on. Counsel and auditors may: they are what a report counts closed
+// cases by, and as confidential as the cases.
+func (p *PersonClient) ClosedOpenings(ctx context.Context, from uint64) (*apitype.OpeningFeed, error) {
+	return p.feed(ctx, "/v1/openings/closed", from)
+}
+
+func (p *PersonClient) feed(ctx context.Context, path string, from uint64) (*apitype.OpeningFeed, error) {
+	return personCall[apitype.OpeningFeed](ctx, p, http.MethodGet, path+"?from="+strconv.FormatUint(from, 10), nil)
 }

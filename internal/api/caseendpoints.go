@@ -52,6 +52,9 @@ func (a *API) caseEndpoints() map[string]*caseEndpoint {
 		"openings": caseGet(func(ctx context.Context, x *caseExchange) (*apitype.OpeningFeed, error) {
 			return c.Openings(ctx, uint64(x.from)) //nolint:gosec // never negative
 		}),
+		"openingsClosed": caseGet(func(ctx context.Context, x *caseExchange) (*apitype.OpeningFeed, error) {
+			return c.ClosedOpenings(ctx, &x.who, uint64(x.from)) //nolint:gosec // never negative
+		}),
 	}
 }
 

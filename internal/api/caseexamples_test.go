@@ -89,7 +89,8 @@ func caseExamples() map[string]example {
 		"registerConfirm": {&apitype.RegistryConfirm{Kind: "person", ID: "officer-7", Version: 1, Signature: person.Signatures[0]}, &officer},
 		"ceremonyStart":   {&apitype.CeremonyStart{Params: []byte{1}, Statement: decision}, board},
 		"ceremony":        {nil, board}, "ceremonyPost": {&apitype.CeremonyPost{Message: []byte{2}}, board},
-		"custody":  {nil, &apitype.CustodyChain{Certificates: []apitype.CustodyLink{{Certificate: []byte{1}, Opening: exOpening(), Proof: "c2sp.org/tlog-proof@v1\n…"}}}},
-		"openings": {nil, &apitype.OpeningFeed{Openings: []*verify.CaseOpening{exOpening()}, Next: uint64(exTime.Sub(exTime.Add(-time.Second)).Seconds())}},
+		"openingsClosed": {nil, &apitype.OpeningFeed{Openings: []*verify.CaseOpening{exOpening()}, Next: 7}},
+		"custody":        {nil, &apitype.CustodyChain{Certificates: []apitype.CustodyLink{{Certificate: []byte{1}, Opening: exOpening(), Proof: "c2sp.org/tlog-proof@v1\n…"}}}},
+		"openings":       {nil, &apitype.OpeningFeed{Openings: []*verify.CaseOpening{exOpening()}, Next: uint64(exTime.Sub(exTime.Add(-time.Second)).Seconds())}},
 	}
 }

@@ -52,4 +52,5 @@ type Cases interface {
 
 	Custody(context.Context) (*apitype.CustodyChain, error)
 	Openings(ctx context.Context, from uint64) (*apitype.OpeningFeed, error)
+	ClosedOpenings(ctx context.Context, call *PersonCall, from uint64) (*apitype.OpeningFeed, error)
 }

@@ -147,7 +147,7 @@ func (g *generator) caseOperation(r apitype.CaseRoute, ex example) object {
 			params = append(params, object{"name": name, "in": "path", "required": true, "schema": object{"type": "string"}})
 		}
 	}
-	query := map[string][]string{"caseList": {"state", "after"}, "caseScope": {"from"}, "ceremony": {"from"}, "openings": {"from"}}[r.Name]
+	query := map[string][]string{"caseList": {"state", "after"}, "caseScope": {"from"}, "ceremony": {"from"}, "openings": {"from"}, "openingsClosed": {"from"}}[r.Name]
 	for _, name := range query {
 		params = append(params, object{"name": name, "in": "query", "schema": object{"type": "string"}})
 	}

@@ -64,6 +64,38 @@ func (b *Book) Feed(ctx context.Context, from uint64, limit int) (openings []*ve
 	return openings, from, nil
 }
 
+// Closed returns up to limit openings of entries that stand in the ledger and
+// are not public in full, covers aside, from a place on that counts from 1, and
+// the place to ask from next. They are for whoever may know of every case: a
+// report counts closed cases by them. The person stays closed in them.
+func (b *Book) Closed(ctx context.Context, from uint64, limit int) (openings []*verify.CaseOpening, next uint64, err error) {
+	from = max(from, 1)
+	rows, err := b.db.Read().QueryContext(ctx,
+		"SELECT l.id, l.leaf, l.ledger_index, e.fields, e.commitment FROM casebook_entries e JOIN casebook_leaves l ON l.id = e.leaf "+
+			"WHERE l.opened = 0 AND l.ledger_index IS NOT NULL AND l.id >= ? ORDER BY l.id LIMIT ?",
+		int64(min(from, 1<<62)), min(max(limit, 1), MaxFeedPage)) //nolint:gosec // bounded
+	if err != nil {
+		return nil, 0, fmt.Errorf("read closed entries: %w", err)
+	}
+	defer rows.Close() //nolint:errcheck // only read from
+	for rows.Next() {
+		var id uint64
+		var s stored
+		if err := rows.Scan(&id, &s.leaf, &s.index, &s.fields, &s.commitment); err != nil {
+			return nil, 0, fmt.Errorf("read closed entries: %w", err)
+		}
+		f, err := s.open()
+		if err != nil {
+			return nil, 0, fmt.Errorf("closed entry at leaf %d: %w", id, err)
+		}
+		openings, from = append(openings, f.opening(s.index, s.leaf, false, []string{onlyPerson})), id+1
+	}
+	if err := rows.Err(); err != nil {
+		return nil, 0, fmt.Errorf("read closed entries: %w", err)
+	}
+	return openings, from, nil
+}
+
 // stored is a leaf and what it commits to, as the database has it.
 type stored struct {
 	leaf, seed, fields, commitment []byte

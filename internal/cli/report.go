@@ -21,7 +21,36 @@ import (
 
 type reportCommands struct {
 	Make   reportMake   `cmd:"" default:"withargs" help:"Count a period from the ledger and write the report."`
+	Closed reportClosed `cmd:"" help:"Fetch the openings of entries that are not public yet, as counsel or auditor, for report make --closed."`
 	Cosign reportCosign `cmd:"" help:"Check a report with the salts of its hidden cells, and sign it as its auditor."`
+}
+
+// reportClosed fetches what a report counts closed cases by.
+type reportClosed struct {
+	actorFlags
+	cellFlag
+
+	Out string `required:"" placeholder:"FILE" help:"File to write, for you alone: it is as confidential as the cases."`
+}
+
+// Run implements the command.
+func (c *reportClosed) Run(ctx context.Context, s *streams) error {
+	a, err := c.connect(s, c.Cell)
+	if err != nil {
+		return err
+	}
+	all, err := allOpenings(ctx, a.ClosedOpenings)
+	if err != nil {
+		return err
+	}
+	n := bytes.Count(all.Bytes(), []byte("\n"))
+	if err := putFile(c.Out, all.Bytes(), 0o600); err != nil {
+		return err
+	}
+	return s.print(map[string]any{"file": c.Out, "entries": n}, func(w *tabwriter.Writer) {
+		row(w, "entries not public yet", strconv.Itoa(n))
+		row(w, "written to", c.Out)
+	})
 }
 
 // reportMake writes a report.

@@ -18,6 +18,7 @@ import (
 
 	"bonded"
 	"bonded/client"
+	"bonded/internal/apitype"
 	"bonded/internal/report"
 	"bonded/verify"
 )
@@ -30,7 +31,7 @@ type reportSources struct {
 	Ledger   string `placeholder:"DIR|URL" help:"Ledger of the cell; that of the directory if not given."`
 	Openings string `placeholder:"FILE" help:"Openings, one a line or pages of the feed; the cell's feed if not given."`
 	Custody  string `placeholder:"FILE" help:"Certificates of the custodians, as GET /v1/custody gives them; those of the cell if not given."`
-	Closed   string `placeholder:"FILE" help:"Openings of entries that are not public yet, from the operator. Without it closed cases are not counted, and totals are from below."`
+	Closed   string `placeholder:"FILE" help:"Openings of entries that are not public yet, from bonded report closed. Without it closed cases are not counted, and totals are from below."`
 	Journal  string `placeholder:"FILE" help:"Journal of the vault, from bonded journal export, to count openings by vault operation."`
 	Book     string `placeholder:"FILE" help:"Book of the keyholder, from bonded-keyholder log export. Export it first."`
 }
@@ -127,10 +128,15 @@ func fetchOpenings(ctx context.Context, d *verify.Directory, id bonded.CellID) (
 	if err != nil {
 		return nil, err
 	}
+	return allOpenings(ctx, p.Openings)
+}
+
+// allOpenings reads a feed to its end and returns one opening a line.
+func allOpenings(ctx context.Context, read func(context.Context, uint64) (*apitype.OpeningFeed, error)) (*bytes.Buffer, error) {
 	b := new(bytes.Buffer)
 	enc := json.NewEncoder(b)
 	for from := uint64(0); ; {
-		page, err := p.Openings(ctx, from)
+		page, err := read(ctx, from)
 		if err != nil {
 			return nil, fmt.Errorf("read the openings of the cell: %w", err)
 		}

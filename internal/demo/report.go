@@ -36,8 +36,12 @@ func (s *story) report(ctx context.Context) error {
 			Table, Column, Count, Published string
 		} `json:"totals"`
 	}
+	closed := filepath.Join(s.dir, "closed.jsonl")
+	if err := s.bonded(ctx, nil, "report", "closed", "--directory", dir, "--cell", string(cell), "--person", s.d.Layout.Person(cell, "legal-1"), "--out", closed); err != nil {
+		return err
+	}
 	if err := s.bonded(ctx, &made, "report", "make", "--admin", filepath.Join(s.d.Layout.Admin(), "admin.key"), "--cell", string(cell),
-		"--from", today, "--to", today, "--journal", journal, "--book", book, "--out", out); err != nil {
+		"--from", today, "--to", today, "--journal", journal, "--book", book, "--closed", closed, "--out", out); err != nil {
 		return err
 	}
 	for _, t := range made.Totals {

@@ -52,3 +52,7 @@ func (k book) Placed(ctx context.Context, entry int64) (*Placed, error) {
 func (k book) Openings(ctx context.Context, from uint64) ([]*verify.CaseOpening, uint64, error) {
 	return k.b.Feed(ctx, from, casebook.MaxFeedPage)
 }
+
+func (k book) Closed(ctx context.Context, from uint64) ([]*verify.CaseOpening, uint64, error) {
+	return k.b.Closed(ctx, from, casebook.MaxFeedPage)
+}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"bonded"
+	"bonded/internal/apitype"
 	"bonded/internal/quorum"
 	"bonded/internal/seal"
 	"bonded/verify"
@@ -280,9 +281,9 @@ func TestGagHoldsEntriesAndNoticeAndEndsByItself(t *testing.T) {
 	w.fetch(id)
 	w.act(id, "legal-1", "legal", "close")
 	w.tick()
-	open := func() (n int) {
+	count := func(read func(from uint64) (*apitype.OpeningFeed, error)) (n int) {
 		for from := uint64(1); ; {
-			feed, err := w.door.Openings(w.ctx, from)
+			feed, err := read(from)
 			w.must(err)
 			for _, o := range feed.Openings {
 				c, err := o.Check()
@@ -290,11 +291,31 @@ func TestGagHoldsEntriesAndNoticeAndEndsByItself(t *testing.T) {
 				if c.Entry.Case == id.ID {
 					n++
 				}
+				if !c.Shut(verify.FieldPerson) {
+					t.Error("an opening shows the person")
+				}
 			}
 			if len(feed.Openings) == 0 {
 				return n
 			}
 			from = feed.Next
+		}
+	}
+	open := func() int {
+		return count(func(from uint64) (*apitype.OpeningFeed, error) { return w.door.Openings(w.ctx, from) })
+	}
+	closed := func() int {
+		return count(func(from uint64) (*apitype.OpeningFeed, error) {
+			return w.door.ClosedOpenings(w.ctx, w.call("legal-1"), from)
+		})
+	}
+	entries := len(w.view(id, "legal-1").Entries)
+	if n := closed(); n != entries {
+		t.Errorf("counsel reads %d closed entries of a case of %d", n, entries)
+	}
+	for _, other := range []string{"intake", "guardian", "officer", "admin", "nobody"} {
+		if _, err := w.door.ClosedOpenings(w.ctx, w.call(other), 1); bonded.CodeOf(err) != bonded.CodeForbidden {
+			t.Errorf("%s reads closed entries: %v", other, err)
 		}
 	}
 	if n := open(); n != 0 || len(w.outbox()) != 0 {
@@ -306,8 +327,8 @@ func TestGagHoldsEntriesAndNoticeAndEndsByItself(t *testing.T) {
 	if v := w.view(id, "legal-1"); v.Secrecy.State != "notified" || v.State != "closed" {
 		t.Errorf("after its end the gag is %s, the case %s", v.Secrecy.State, v.State)
 	}
-	if n := open(); n == 0 {
-		t.Error("no entry is open after the end of the gag")
+	if n := open(); n == 0 || closed() != 0 {
+		t.Errorf("%d entries are open after the end of the gag, and %d closed", n, closed())
 	}
 	if len(w.outbox()) == 0 {
 		t.Error("nobody was told after the end of the gag")

@@ -41,6 +41,8 @@ type Book interface {
 	Placed(ctx context.Context, entry int64) (*Placed, error)
 	// Openings returns what has been opened, from a number on.
 	Openings(ctx context.Context, from uint64) ([]*verify.CaseOpening, uint64, error)
+	// Closed returns openings of entries that are not public yet, likewise.
+	Closed(ctx context.Context, from uint64) ([]*verify.CaseOpening, uint64, error)
 	// Changed returns a channel that is closed when an entry was witnessed after
 	// the call.
 	Changed() <-chan struct{}

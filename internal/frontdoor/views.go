@@ -340,7 +340,26 @@ func waits(can []string) bool {
 // Openings returns what has been opened of the ledger's case leaves. Anyone
 // may read it.
 func (s *Service) Openings(ctx context.Context, from uint64) (*apitype.OpeningFeed, error) {
-	list, next, err := s.cfg.Book.Openings(ctx, from)
+	return feedOf(s.cfg.Book.Openings(ctx, from))
+}
+
+// roleAuditor is a role in the register that has no part in any case.
+const roleAuditor = "auditor"
+
+// ClosedOpenings returns openings of entries that are not public yet, for the
+// report. Counsel may read them, who may read every case, and auditors.
+func (s *Service) ClosedOpenings(ctx context.Context, call *apitype.PersonCall, from uint64) (*apitype.OpeningFeed, error) {
+	p, err := s.person(s.store.Read(ctx), call.Person, s.now())
+	if err != nil {
+		return nil, err
+	}
+	if p == nil || p.Role != string(rules.RoleLegal) && p.Role != roleAuditor {
+		return nil, forbidden("separation.role", "entries that are not public are for counsel and auditors", "have one of them fetch the file")
+	}
+	return feedOf(s.cfg.Book.Closed(ctx, from))
+}
+
+func feedOf(list []*verify.CaseOpening, next uint64, err error) (*apitype.OpeningFeed, error) {
 	if err != nil {
 		return nil, err
 	}
