@@ -158,26 +158,27 @@ func (d *door) bonded(ctx context.Context, out any, args ...string) (ran, error)
 	return r, json.Unmarshal(b, out)
 }
 
-// approve runs the program of a custodian, which verifies the case and signs.
-func (d *door) approve(ctx context.Context, custodian string, id bonded.CaseID) (ran, error) {
+// approve runs the program of a custodian, which verifies the case and signs
+// for the scope.
+func (d *door) approve(ctx context.Context, custodian string, id bonded.CaseID, scope string) (ran, error) {
 	_, r, err := d.program(ctx, "bonded-custodian", "--passphrase-file", d.d.Layout.CustodianPassphrase("eu", custodian),
-		"approve", d.d.Layout.Custodian("eu", custodian), id.String())
+		"approve", d.d.Layout.Custodian("eu", custodian), id.String(), "--scope", scope)
 	return r, err
 }
 
 // ask files a request for two fields of people, each named by an e-mail
 // address, and leads it before the custodians.
-func (d *door) ask(ctx context.Context, name string, emails []string) (bonded.CaseID, error) {
+func (d *door) ask(ctx context.Context, name string, emails []string) (*apitype.CaseView, error) {
 	path := filepath.Join(d.dir, name+".yaml")
 	if err := os.WriteFile(path, requestYAML(emails, time.Now().UTC().Truncate(time.Second)), 0o600); err != nil {
-		return bonded.CaseID{}, err
+		return nil, err
 	}
 	if err := os.WriteFile(filepath.Join(d.dir, "order.txt"), []byte("Order of the court\n"), 0o600); err != nil {
-		return bonded.CaseID{}, err
+		return nil, err
 	}
 	var res apitype.CaseResult
 	if _, err := d.bonded(ctx, &res, "request", "file", path, "--key", d.key()); err != nil {
-		return bonded.CaseID{}, err
+		return nil, err
 	}
 	for _, act := range []struct {
 		person, action string
@@ -189,11 +190,10 @@ func (d *door) ask(ctx context.Context, name string, emails []string) (bonded.Ca
 		{"legal-2", "approve", foundation.ApproveTasks},
 	} {
 		if _, err := d.f.Decide(ctx, act.person, res.Case, act.action, act.change); err != nil {
-			return res.Case, err
+			return nil, err
 		}
 	}
-	_, err := d.f.AwaitScope(ctx, "legal-1", res.Case)
-	return res.Case, err
+	return d.f.AwaitScope(ctx, "legal-1", res.Case)
 }
 
 func requestYAML(emails []string, now time.Time) []byte {

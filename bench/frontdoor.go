@@ -72,7 +72,7 @@ func (d *door) openCase(ctx context.Context, name string, from, n int) (*opened,
 		emails = append(emails, email(from+i))
 	}
 	began := time.Now()
-	id, err := d.ask(ctx, name, emails)
+	v, err := d.ask(ctx, name, emails)
 	if err != nil {
 		return nil, err
 	}
@@ -80,10 +80,10 @@ func (d *door) openCase(ctx context.Context, name string, from, n int) (*opened,
 	if err := d.settle(ctx); err != nil {
 		return nil, err
 	}
-	return d.measureCase(ctx, name, id, n)
+	return d.measureCase(ctx, name, v.Case, v.Scope, n)
 }
 
-func (d *door) measureCase(ctx context.Context, name string, id bonded.CaseID, n int) (*opened, error) {
+func (d *door) measureCase(ctx context.Context, name string, id bonded.CaseID, scope string, n int) (*opened, error) {
 	// 1. Approved by three.
 	c := &opened{peak: map[string]int64{}, cpu: map[string]time.Duration{}}
 	before := d.cpu()
@@ -94,7 +94,7 @@ func (d *door) measureCase(ctx context.Context, name string, id bonded.CaseID, n
 	}
 	began := time.Now()
 	for _, who := range approvers {
-		r, err := d.approve(ctx, who, id)
+		r, err := d.approve(ctx, who, id, scope)
 		if err != nil {
 			return nil, err
 		}

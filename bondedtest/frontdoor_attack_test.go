@@ -99,7 +99,7 @@ func belowQuorum(o *door) {
 		wantCode(t, err, bonded.CodeStale, bonded.CodeConflict)
 	}
 	// One and the same approval does not count twice.
-	_, err := o.Custodian(o.ctx(), "firm-1", "approve", o.d.Layout.Custodian(o.Cell, "firm-1"), id.String())
+	_, err := o.ApproveScope(o.ctx(), "firm-1", id)
 	if err == nil {
 		t.Error("a custodian decided twice")
 	}
@@ -201,7 +201,7 @@ func alteredRecord(o *door) {
 	must(t, db.Close())
 	restart(t, o.d, "eu/vault")
 	ready(t, o.d)
-	if out, err := o.Custodian(o.ctx(), "firm-1", "approve", o.d.Layout.Custodian(o.Cell, "firm-1"), id.String()); err == nil {
+	if out, err := o.ApproveScope(o.ctx(), "firm-1", id); err == nil {
 		t.Errorf("a custodian approved an altered record:\n%s", out)
 	}
 	if v := o.wantUnopened(id); len(v.Approvals) != 0 {
@@ -230,7 +230,7 @@ func ownCustodian(o *door) {
 	_, err := o.AwaitScope(o.ctx(), "legal-1", c)
 	must(t, err)
 	o.approve(c, "firm-1", "firm-2")
-	if out, err := o.Custodian(o.ctx(), "independent-2", "approve", o.d.Layout.Custodian(o.Cell, "independent-2"), c.String()); err == nil {
+	if out, err := o.ApproveScope(o.ctx(), "independent-2", c); err == nil {
 		t.Errorf("a custodian approved what its own organisation asks for:\n%s", out)
 	}
 	// Nor does the front door take what a custodian signs all the same.
@@ -315,12 +315,12 @@ func reshareCases(o *door) {
 	})
 	_, err = old.Approve(o.ctx(), oldDoor, checked)
 	wantCode(t, err, bonded.CodeStaleShare, bonded.CodeUnauthenticated, bonded.CodeForbidden, bonded.CodeWithheld)
-	if out, err := o.Custodian(o.ctx(), "firm-3", "approve", o.d.Layout.Custodian(o.Cell, "firm-3"), id.String()); err == nil {
+	if out, err := o.ApproveScope(o.ctx(), "firm-3", id); err == nil {
 		t.Errorf("a custodian who was replaced approved:\n%s", out)
 	}
 	o.wantUnopened(id)
 	poll(t, "an approval of the new round", func() error { // its entry is witnessed a slot later
-		_, err := o.Custodian(o.ctx(), "firm-4", "approve", o.d.Layout.Custodian(o.Cell, "firm-4"), id.String())
+		_, err := o.ApproveScope(o.ctx(), "firm-4", id)
 		return err
 	})
 	o.approve(id, "firm-1", "independent-1")

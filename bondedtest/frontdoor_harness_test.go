@@ -300,7 +300,7 @@ func (o *door) before(s named) bonded.CaseID {
 func (o *door) approve(id bonded.CaseID, custodians ...string) {
 	o.t.Helper()
 	for _, c := range custodians {
-		_, err := o.Custodian(o.ctx(), c, "approve", o.d.Layout.Custodian(o.Cell, c), id.String())
+		_, err := o.ApproveScope(o.ctx(), c, id)
 		must(o.t, err)
 	}
 }

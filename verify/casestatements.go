@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"slices"
 	"time"
 
 	"bonded"
@@ -108,6 +109,24 @@ type CaseTask struct {
 	MaxSubjects  int          `json:"max_subjects"`
 	HoldUntil    *time.Time   `json:"hold_until,omitempty"`
 	Note         string       `json:"note,omitempty"`
+}
+
+// Opens reports whether the task lets an item have these fields: those it asks
+// for and, beside them, at most one by which a target was matched. It returns
+// the name of the first that it does not.
+func (t *CaseTask) Opens(fields []ScopeField) (string, bool) {
+	match := 0
+	for i := range fields {
+		f := &fields[i]
+		if slices.Contains(t.FieldsWanted, f.Name) {
+			continue
+		}
+		match++
+		if !f.Match || match > 1 || !slices.ContainsFunc(t.Targets, func(g CaseTarget) bool { return g.Format == f.Name }) {
+			return f.Name, false
+		}
+	}
+	return "", true
 }
 
 // A CaseTarget names one person: a subject, record or token id, or an indexed

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
-	"slices"
 	"time"
 
 	"bonded"
@@ -381,10 +380,8 @@ func (c *packageCheck) asked(i int, item *ScopeItem) error {
 	if item.Collection != t.Collection {
 		return Fail(FailScope, "item %d is of another collection than its task asks for", i)
 	}
-	for j := range item.Fields {
-		if f := &item.Fields[j]; !f.Match && !slices.Contains(t.FieldsWanted, f.Name) {
-			return Fail(FailScope, "item %d has a field that its task does not ask for", i)
-		}
+	if name, ok := t.Opens(item.Fields); !ok {
+		return Fail(FailScope, "item %d has the field %q, which its task does not ask for", i, name)
 	}
 	people := c.subjects[item.Task]
 	if people == nil {

@@ -73,7 +73,7 @@ func (e *env) check(all *commands, dir, text string) (*custodian.Folder, custodi
 type approveCmd struct {
 	Dir   string `arg:"" help:"Folder of the custodian."`
 	Case  string `arg:"" help:"Id of the case."`
-	Scope string `help:"Digest of the scope that you looked at: another one is not approved."`
+	Scope string `required:"" help:"Digest of the scope that you looked at, as show prints it: another one is not approved."`
 	Wait  bool   `help:"Wait until the quorum stands, and compute. Without it, work or serve does."`
 }
 
@@ -83,7 +83,7 @@ func (c *approveCmd) Run(e *env, all *commands) error {
 	if err != nil {
 		return err
 	}
-	if c.Scope != "" && !strings.EqualFold(c.Scope, fmt.Sprintf("%x", checked.Digest)) {
+	if !strings.EqualFold(c.Scope, fmt.Sprintf("%x", checked.Digest)) {
 		return &bonded.Error{Code: bonded.CodeConflict, Field: "--scope", Message: "the scope is another one than you looked at", Hint: "run bonded-custodian show"}
 	}
 	if err := printCase(e.stdout, checked); err != nil {

@@ -53,7 +53,13 @@ func printSeat(out io.Writer, s *custodian.Seat) error {
 		does = append(does, "gets a share")
 	}
 	_, _ = fmt.Fprintf(w, "this custodian\t%s\n", strings.Join(does, " and "))
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, s := range s.Weaker {
+		_, _ = fmt.Fprintln(out, "WARNING: "+s)
+	}
+	return nil
 }
 
 type joinCmd struct {

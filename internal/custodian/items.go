@@ -70,22 +70,13 @@ func (c *Checked) item(i int, it *verify.ScopeItem) error {
 		return refuse("scope", "item %d is of no task that was approved", i)
 	}
 	t := &c.Tasks[it.Task]
-	match := 0
 	for j := range it.Fields {
-		fd := &it.Fields[j]
-		if !slices.Contains(c.Fields, fd.Name) {
-			c.Fields = append(c.Fields, fd.Name)
+		if name := it.Fields[j].Name; !slices.Contains(c.Fields, name) {
+			c.Fields = append(c.Fields, name)
 		}
-		if slices.Contains(t.FieldsWanted, fd.Name) {
-			continue
-		}
-		if !fd.Match || !slices.ContainsFunc(t.Targets, func(g verify.CaseTarget) bool { return g.Format == fd.Name }) {
-			return refuse("scope", "item %d has field %s, which nobody approved", i, fd.Name)
-		}
-		match++
 	}
-	if match > 1 {
-		return refuse("scope", "item %d opens more than the one field that identified the target", i)
+	if name, ok := t.Opens(it.Fields); !ok {
+		return refuse("scope", "item %d has field %s, which nobody approved", i, name)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/hex"
+	"fmt"
 	"slices"
 	"time"
 
@@ -20,9 +21,10 @@ const Poll = 250 * time.Millisecond
 type Seat struct {
 	Params  *quorum.Params
 	Digest  [32]byte
-	Deals   bool // hands its present share on
-	Holds   bool // gets a share
-	Current bool // is the one being held already
+	Deals   bool     // hands its present share on
+	Holds   bool     // gets a share
+	Current bool     // is the one being held already
+	Weaker  []string // how fewer people than now could open, for who agrees to it to read
 }
 
 // Look reads the parameters of a ceremony and returns this custodian's seat in
@@ -113,10 +115,31 @@ func (f *Folder) seat(ceremony string, params []byte) (*Seat, error) {
 			}
 		}
 	}
+	if previous != nil {
+		s.Weaker = weaker(previous.Roles(), p.Roles)
+	}
 	if !s.Holds && !s.Deals {
 		return nil, bad("members", "it has no seat in it")
 	}
 	return s, nil
+}
+
+// weaker says in which ways fewer custodians could open under the new roles
+// than under the old ones. Who hands a share on decides that as well.
+func weaker(old, next []quorum.Role) (out []string) {
+	at := map[string]int{}
+	for _, r := range next {
+		at[r.Name] = r.Threshold
+	}
+	for _, r := range old {
+		switch n, ok := at[r.Name]; {
+		case !ok:
+			out = append(out, fmt.Sprintf("nobody of role %s will be needed, and %d are needed now", r.Name, r.Threshold))
+		case n < r.Threshold:
+			out = append(out, fmt.Sprintf("%d of role %s will be enough, and %d are needed now", n, r.Name, r.Threshold))
+		}
+	}
+	return out
 }
 
 // Join takes part in the ceremony whose parameters have the digest that the

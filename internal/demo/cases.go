@@ -169,7 +169,7 @@ func (s *story) goodRequest(ctx context.Context) error {
 		return err
 	}
 	for _, c := range []string{"firm-1", "firm-3", "independent-2"} {
-		out, err := f.Custodian(ctx, c, "approve", s.d.Layout.Custodian(f.Cell, c), id.String())
+		out, err := f.ApproveScope(ctx, c, id)
 		if err != nil {
 			return err
 		}

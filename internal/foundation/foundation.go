@@ -23,6 +23,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -241,6 +242,24 @@ func (f *Founder) Custodian(ctx context.Context, id string, args ...string) (str
 		return out.String(), fmt.Errorf("bonded-custodian %s of %s: %w: %s", args[0], id, err, strings.TrimSpace(errs.String()))
 	}
 	return out.String(), nil
+}
+
+// printedScope is how bonded-custodian show prints the digest of a scope.
+var printedScope = regexp.MustCompile(`(?m)^scope\s+([0-9a-f]{64})$`)
+
+// ApproveScope has a custodian look at a case and approve the scope that it
+// saw, each by its own program, and returns what the second printed.
+func (f *Founder) ApproveScope(ctx context.Context, custodian string, id bonded.CaseID) (string, error) {
+	dir := f.D.Layout.Custodian(f.Cell, custodian)
+	seen, err := f.Custodian(ctx, custodian, "show", dir, id.String())
+	if err != nil {
+		return seen, err
+	}
+	m := printedScope.FindStringSubmatch(seen)
+	if m == nil {
+		return seen, bonded.Errorf(bonded.CodeInternal, "custodian %s was shown no scope of case %s", custodian, id)
+	}
+	return f.Custodian(ctx, custodian, "approve", dir, id.String(), "--scope", m[1])
 }
 
 // public is public.json of a custodian.

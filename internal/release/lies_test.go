@@ -41,6 +41,15 @@ func TestLiesAreRefused(t *testing.T) {
 		{"field not asked for", func(l *lies) {
 			l.request = func(r *verify.CaseRequest) { r.Tasks[0].FieldsWanted = []string{"name"} }
 		}, verify.FailScope},
+		{"a field said to show the match that no target names", func(l *lies) {
+			l.request = func(r *verify.CaseRequest) { r.Tasks[0].Targets = []verify.CaseTarget{{Format: "phone", Value: "+49 30 1"}} }
+		}, verify.FailScope},
+		{"a field that a target names and that showed no match", func(l *lies) {
+			l.request = func(r *verify.CaseRequest) {
+				r.Tasks[1].Targets = append(r.Tasks[1].Targets, verify.CaseTarget{Format: "amount", Value: "12.50"})
+				r.Tasks[1].FieldsWanted = nil
+			}
+		}, verify.FailScope},
 		{"collection not asked for", func(l *lies) { l.request = func(r *verify.CaseRequest) { r.Tasks[0].Collection = "staff" } }, verify.FailScope},
 		{"task not asked for", func(l *lies) { l.request = func(r *verify.CaseRequest) { r.Tasks = r.Tasks[:1] } }, verify.FailScope},
 		{"more people than asked for", func(l *lies) { l.request = func(r *verify.CaseRequest) { r.Tasks[0].MaxSubjects = 2 } }, verify.FailScope},

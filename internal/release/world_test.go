@@ -318,8 +318,8 @@ func (w *world) request(subjects int) *verify.CaseRequest {
 		Format: verify.LabelRequest, Cell: cell, Kind: "disclosure", Nonce: w.caseID.ID.Hex(), Filed: filed, Officer: "officer-7", Agency: "bka",
 		Authorisation: verify.Authorisation{Reference: "BKA-2026-4711", ProcessType: "eu_epoc", Jurisdiction: "DE", Priority: "routine", ValidFrom: filed, ValidTo: expires},
 		Tasks: []verify.CaseTask{
-			{Kind: "disclose", Collection: "users", FieldsWanted: []string{"name", "passport"}, MaxSubjects: subjects},
-			{Kind: "disclose", Collection: "payments", FieldsWanted: []string{"amount"}, MaxSubjects: 1},
+			{Kind: "disclose", Targets: targets(min(subjects, 3)), Collection: "users", FieldsWanted: []string{"name", "passport"}, MaxSubjects: subjects},
+			{Kind: "disclose", Targets: targets(1), Collection: "payments", FieldsWanted: []string{"amount"}, MaxSubjects: 1},
 		},
 		Recipient: w.key.Bytes(),
 	}
@@ -327,6 +327,15 @@ func (w *world) request(subjects int) *verify.CaseRequest {
 		w.lie.request(r)
 	}
 	return r
+}
+
+// targets names so many of the people of [users].
+func targets(n int) []verify.CaseTarget {
+	list := make([]verify.CaseTarget, n)
+	for i := range list {
+		list[i] = verify.CaseTarget{Format: "email", Value: fmt.Sprintf("person%d@example.org", i)}
+	}
+	return list
 }
 
 // A record is one item of the scope with what is in it.
