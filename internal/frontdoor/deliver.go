@@ -43,8 +43,9 @@ func (s *Service) packagePath(id bonded.CaseID) string {
 
 // writePackage writes the package of a case from what was released, item by
 // item, sealed for rest, into a file beside it, and moves it into place once it
-// is whole and on disk. Memory does not grow with the case.
-func (s *Service) writePackage(ctx context.Context, q frontdoorsql.Q, c *kase, ev *evidence, stale bool) (_ *made, err error) {
+// is whole and on disk. Memory does not grow with the case. Where shut is not
+// empty, items with quorum fields are refused with that code.
+func (s *Service) writePackage(ctx context.Context, q frontdoorsql.Q, c *kase, ev *evidence, shut bonded.Code) (_ *made, err error) {
 	path := s.packagePath(c.id)
 	f, err := os.OpenFile(path+".tmp", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -70,14 +71,14 @@ func (s *Service) writePackage(ctx context.Context, q frontdoorsql.Q, c *kase, e
 
 	// 2. The items, each with what the quorum made of its envelope.
 	var o *quorum.Opening
-	if c.Scope.Sealed > 0 && !stale {
+	if c.Scope.Sealed > 0 && shut == "" {
 		if o, err = s.opening(ctx, q, c); err != nil {
 			return nil, err
 		}
 	}
 	released := 0
 	for page := 0; page*scopePage < c.Scope.Items; page++ {
-		n, err := s.packagePage(q, c, o, page, p)
+		n, err := s.packagePage(q, c, o, shut, page, p)
 		if err != nil {
 			return nil, err
 		}
@@ -85,7 +86,7 @@ func (s *Service) writePackage(ctx context.Context, q frontdoorsql.Q, c *kase, e
 	}
 
 	// 3. The receipts of the rows that released them.
-	if err := s.packageReceipts(ctx, q, c, p, stale); err != nil {
+	if err := s.packageReceipts(ctx, q, c, p, shut); err != nil {
 		return nil, err
 	}
 	digest, err := p.Finish(s.cfg.Sign)
@@ -174,7 +175,7 @@ func (s *Service) packageHead(ctx context.Context, q frontdoorsql.Q, c *kase, ev
 }
 
 // packagePage writes the items of one page and returns how many were released.
-func (s *Service) packagePage(q frontdoorsql.Q, c *kase, o *quorum.Opening, page int, p *release.Writer) (released int, err error) {
+func (s *Service) packagePage(q frontdoorsql.Q, c *kase, o *quorum.Opening, shut bonded.Code, page int, p *release.Writer) (released int, err error) {
 	items, err := s.scopeItems(q, c.row.ID, c.Round, page)
 	if err != nil {
 		return 0, err
@@ -200,6 +201,10 @@ func (s *Service) packagePage(q frontdoorsql.Q, c *kase, o *quorum.Opening, page
 		if all[i].Code != "" || items[i].Envelope == [32]byte{} {
 			return nil
 		}
+		if shut != "" {
+			all[i] = &verify.PackageItem{Index: all[i].Index, Item: all[i].Item, Code: shut, Row: all[i].Row}
+			return nil
+		}
 		return s.combine(o, &items[i], all[i], partials, i)
 	})
 	if err != nil {
@@ -216,13 +221,8 @@ func (s *Service) packagePage(q frontdoorsql.Q, c *kase, o *quorum.Opening, page
 	return released, nil
 }
 
-// combine puts the quorum's answer to an item, or, where nobody can answer any
-// more, why it is refused.
+// combine puts the quorum's answer to an item.
 func (s *Service) combine(o *quorum.Opening, item *verify.ScopeItem, it *verify.PackageItem, partials [][]*quorum.Partial, at int) error {
-	if o == nil {
-		*it = verify.PackageItem{Index: it.Index, Item: it.Item, Code: codeStale, Row: it.Row}
-		return nil
-	}
 	e, label, err := s.envelope(item, it.Envelope)
 	if err != nil {
 		return err
@@ -237,7 +237,7 @@ func (s *Service) combine(o *quorum.Opening, item *verify.ScopeItem, it *verify.
 
 // packageReceipts writes the receipts of all rows that released something,
 // each for the people it is about.
-func (s *Service) packageReceipts(ctx context.Context, q frontdoorsql.Q, c *kase, p *release.Writer, stale bool) error {
+func (s *Service) packageReceipts(ctx context.Context, q frontdoorsql.Q, c *kase, p *release.Writer, shut bonded.Code) error {
 	for page := 0; page*scopePage < c.Scope.Items; page++ {
 		items, err := s.scopeItems(q, c.row.ID, c.Round, page)
 		if err != nil {
@@ -251,7 +251,7 @@ func (s *Service) packageReceipts(ctx context.Context, q frontdoorsql.Q, c *kase
 		err = s.releasedPage(q, c, page, func(it *verify.PackageItem) error {
 			item := &items[it.Index-page*scopePage]
 			k := key{it.Row, item.Subject}
-			if it.Code != "" || stale && item.Envelope != [32]byte{} || slices.Contains(all, k) {
+			if it.Code != "" || shut != "" && item.Envelope != [32]byte{} || slices.Contains(all, k) {
 				return nil
 			}
 			all = append(all, k)

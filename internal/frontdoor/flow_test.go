@@ -431,6 +431,30 @@ func TestReshareVoidsApprovalsOfTheOldKeySet(t *testing.T) {
 	}
 }
 
+func TestCustodiansWhoNeverComputeDoNotHoldACaseForEver(t *testing.T) {
+	w := staffed(t)
+	ada(w)
+	id := w.file(w.request())
+	w.reviewed(id)
+	for _, c := range w.quorum() {
+		w.must(w.approve(id, c, true))
+	}
+	w.must(w.door.Turn(w.ctx))
+	w.tick()
+	w.must(w.partials(id, w.quorum()[0], nil)) // one of them
+	w.pass(14 * 24 * time.Hour)
+	w.state(id, "opening")
+	w.pass(2 * 24 * time.Hour)
+	w.state(id, "delivered")
+	pkg := w.fetch(id)
+	if s := w.story(id); !strings.Contains(s, "delivery>delivered:none") {
+		t.Error(s)
+	}
+	if got := w.opened(id, pkg); len(got) != 1 || got["code"] != string(bonded.CodeBelowQuorum) {
+		t.Errorf("the package gives %v", got)
+	}
+}
+
 func TestLyingCustodianIsNamedAndTheCaseGoesOn(t *testing.T) {
 	w := staffed(t)
 	ada(w)

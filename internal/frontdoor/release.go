@@ -3,6 +3,7 @@ package frontdoor
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"bonded"
 	"bonded/internal/canon"
@@ -15,15 +16,30 @@ import (
 // maxReleased is the most bytes of one item that was released.
 const maxReleased = verify.MaxPackageItem
 
-// codeStale is the code of items that nobody can answer any more: the
-// custodians who approved them have handed on.
-const codeStale = bonded.CodeStaleShare
+// unanswered says why the quorum fields of a case stay shut though it was
+// approved, empty while they do not: the custodians who approved have handed
+// on, or they let half of the time pass that there was between the witnessed
+// opening and the end of the scope. The other half is for the officer to fetch
+// what there is.
+func (s *Service) unanswered(c *kase, opened time.Time) bonded.Code {
+	if c.Scope.Sealed == 0 {
+		return ""
+	}
+	if now := s.custody.Load(); now == nil || now.custodians.Epoch != c.Scope.Epoch {
+		return bonded.CodeStaleShare
+	}
+	if until := time.Unix(c.Scope.Expires, 0); s.now().After(opened.Add(until.Sub(opened) / 2)) {
+		return bonded.CodeBelowQuorum
+	}
+	return ""
+}
 
 // runRelease takes a case from its entered opening to its delivery. Every step
 // is found done or not done, so that it goes on wherever it was cut off:
 //
 //  1. the opening is witnessed;
-//  2. of quorum fields, partials of a quorum are in, each verified;
+//  2. of quorum fields, partials of a quorum are in, each verified, or it is
+//     sure that none will come;
 //  3. page by page, the vault and the keyholder release: each page once in the
 //     tables, though each asking is an opening of its own in both books;
 //  4. the package is written and moved into place;
@@ -44,14 +60,19 @@ func (s *Service) runRelease(ctx context.Context, w *frontdoorsql.Work) error {
 	}
 
 	// 2.
-	now := s.custody.Load()
-	stale := c.Scope.Sealed > 0 && (now == nil || now.custodians.Epoch != c.Scope.Epoch)
-	if c.Scope.Sealed > 0 && !stale {
-		if in, err := s.partialsIn(q, c, now); err != nil || !in {
-			if err == nil {
-				err = errLater
+	shut := bonded.Code("")
+	if c.Scope.Sealed > 0 {
+		now := s.custody.Load()
+		in := false
+		if now != nil && now.custodians.Epoch == c.Scope.Epoch {
+			if in, err = s.partialsIn(q, c, now); err != nil {
+				return err
 			}
-			return err
+		}
+		if !in {
+			if shut = s.unanswered(c, placed.Witnessed); shut == "" {
+				return errLater
+			}
 		}
 	}
 
@@ -78,7 +99,7 @@ func (s *Service) runRelease(ctx context.Context, w *frontdoorsql.Work) error {
 	}
 
 	// 4.
-	made, err := s.writePackage(ctx, q, c, ev, stale)
+	made, err := s.writePackage(ctx, q, c, ev, shut)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,9 @@ func TestLiesAreRefused(t *testing.T) {
 			l.request = func(r *verify.CaseRequest) { r.Tasks[0].FieldsWanted = []string{"name"} }
 		}, verify.FailScope},
 		{"a field said to show the match that no target names", func(l *lies) {
-			l.request = func(r *verify.CaseRequest) { r.Tasks[0].Targets = []verify.CaseTarget{{Format: "phone", Value: "+49 30 1"}} }
+			l.request = func(r *verify.CaseRequest) {
+				r.Tasks[0].Targets = []verify.CaseTarget{{Format: "phone", Value: "+49 30 1"}}
+			}
 		}, verify.FailScope},
 		{"a field that a target names and that showed no match", func(l *lies) {
 			l.request = func(r *verify.CaseRequest) {
