@@ -17,7 +17,7 @@ export CGO_ENABLED := 0
 # Real public officeholders, for tests that import them; skipped when absent.
 export BONDED_OFFICEHOLDERS ?= $(abspath $(wildcard ../shared/data/officeholders.csv))
 
-.PHONY: build run test lint bench bench-large fuzz crash e2e cross clean tools
+.PHONY: build run test generate lint bench bench-large fuzz crash e2e cross clean tools
 
 build:
 	@mkdir -p $(BIN)
@@ -41,6 +41,11 @@ crash:
 # end-to-end suite over real processes and sockets.
 e2e:
 	$(GO) test -count=1 -timeout 20m -run 'E2E' -v ./bondedtest/...
+
+# Writes the Go of pages from *.templ.
+generate: tools
+	$(TOOLS)/templ generate -path .
+	@find . -name '*_templ.go' -not -path './.cache/*' -exec sed -i 's|^// templ: version.*|&\n|' {} + -exec $(TOOLS)/gofumpt -w {} +
 
 lint: tools
 	@out=$$($(TOOLS)/gofumpt -l . ); if [ -n "$$out" ]; then echo "gofumpt: $$out"; exit 1; fi

@@ -1,0 +1,106 @@
+package ui
+
+import (
+	"fmt"
+	"math"
+)
+
+// A Series is one kind of thing counted in a chart. At most six are told apart.
+type Series struct {
+	Name   string
+	Values []int64 // one for each label
+}
+
+// A Chart is counts over labels, drawn as stacked bars. The same numbers stand
+// in a table beneath it for whoever cannot see it, or wants to read them.
+type Chart struct {
+	Title  string
+	Labels []string
+	Series []Series
+}
+
+// Sizes of the drawing, in units of its view box.
+const (
+	chartWidth  = 640
+	chartHeight = 200
+	chartLeft   = 44
+	chartBottom = 26
+	chartTop    = 10
+)
+
+// top is the upper end of the axis: a round number above every bar.
+func (c *Chart) top() int64 {
+	most := int64(1)
+	for i := range c.Labels {
+		sum := int64(0)
+		for _, s := range c.Series {
+			sum += s.Values[i]
+		}
+		most = max(most, sum)
+	}
+	step := int64(math.Pow10(int(math.Log10(float64(most)))))
+	for _, m := range []int64{1, 2, 5, 10} {
+		if step*m >= most {
+			return step * m
+		}
+	}
+	return most
+}
+
+// A bar is one rectangle.
+type bar struct {
+	x, y, w, h string
+	class      string
+	title      string
+}
+
+func unit(x float64) string { return fmt.Sprintf("%.1f", x) }
+
+func (c *Chart) bars() (out []bar) {
+	top := float64(c.top())
+	wide := float64(chartWidth-chartLeft) / float64(max(1, len(c.Labels)))
+	high := float64(chartHeight - chartBottom - chartTop)
+	for i, label := range c.Labels {
+		y := float64(chartHeight - chartBottom)
+		for j, s := range c.Series {
+			if s.Values[i] == 0 {
+				continue
+			}
+			h := math.Max(1, high*float64(s.Values[i])/top)
+			y -= h
+			out = append(out, bar{
+				unit(chartLeft + wide*float64(i) + wide*.15), unit(y), unit(wide * .7), unit(h),
+				fmt.Sprintf("s%d", j%6+1), fmt.Sprintf("%s, %s: %d", label, s.Name, s.Values[i]),
+			})
+		}
+	}
+	return out
+}
+
+// A tick is one line of the axis, or one label beneath it.
+type tick struct{ x, y, text string }
+
+func (c *Chart) ticks() (out []tick) {
+	top := c.top()
+	high := float64(chartHeight - chartBottom - chartTop)
+	steps := int64(4)
+	if top < 4 {
+		steps = top
+	}
+	for i := range steps + 1 {
+		v := top * i / steps
+		out = append(out, tick{unit(chartLeft - 6), unit(float64(chartHeight-chartBottom) - high*float64(v)/float64(top)), fmt.Sprint(v)})
+	}
+	return out
+}
+
+func (c *Chart) names() (out []tick) {
+	wide := float64(chartWidth-chartLeft) / float64(max(1, len(c.Labels)))
+	every := max(1, (len(c.Labels)+7)/8)
+	for i, l := range c.Labels {
+		if i%every == 0 {
+			out = append(out, tick{unit(chartLeft + wide*(float64(i)+.5)), unit(chartHeight - 8), l})
+		}
+	}
+	return out
+}
