@@ -6,14 +6,17 @@
 package web
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/sha512"
 	"embed"
 	"encoding/base64"
 	"encoding/hex"
 	"io/fs"
+	"net/http"
 	"path"
 	"strings"
+	"time"
 )
 
 //go:embed static
@@ -86,4 +89,14 @@ var types = map[string]string{
 	".wasm": "application/wasm",
 	".html": "text/html; charset=utf-8",
 	".json": "application/json",
+}
+
+// ServeHTTP implements [http.Handler]: the name changes with the content, so
+// that browsers may keep it.
+func (f *File) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", f.Type)
+	h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	h.Set("X-Content-Type-Options", "nosniff")
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.Body))
 }

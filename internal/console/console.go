@@ -1,0 +1,113 @@
+package console
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"bonded"
+	"bonded/internal/apitype"
+	"bonded/internal/grant"
+	"bonded/internal/locale"
+	"bonded/internal/sqldb"
+	"bonded/verify"
+	"bonded/web"
+)
+
+// A Config says what a console works with. Everything is required but where it
+// says otherwise.
+type Config struct {
+	Cell      bonded.CellID
+	Origin    string // scheme://host[:port] that browsers know it by; the host is what passkeys are bound to
+	DB        *sqldb.DB
+	Cases     Cases
+	Vault     Vault
+	Ledger    Ledger
+	Directory func() *verify.Directory // in force
+	Grant     func(principal string) (*grant.Grant, bool)
+	Locale    *locale.Catalogue
+	Now       func() time.Time // nil: the clock of the machine
+	Logger    *slog.Logger     // nil: nothing is logged
+}
+
+// Cases is what the console needs of the front door: see package api.
+type Cases interface {
+	CountUnauthenticated()
+	ListCases(ctx context.Context, c *apitype.PersonCall, state, after string) (*apitype.CaseList, error)
+	Case(context.Context, *apitype.PersonCall, bonded.CaseID) (*apitype.CaseView, error)
+	Document(ctx context.Context, c *apitype.PersonCall, id bonded.CaseID, sha256 string) ([]byte, error)
+	PutDocument(ctx context.Context, c *apitype.PersonCall, id bonded.CaseID, sha256 string, body []byte) (*apitype.CaseResult, error)
+	Decide(context.Context, *apitype.PersonCall, bonded.CaseID, *verify.Statement) (*apitype.CaseResult, error)
+	Dossier(context.Context, *apitype.PersonCall, bonded.CaseID) (*apitype.CaseDossier, error)
+	Register(context.Context, *apitype.PersonCall) (*apitype.RegistryList, error)
+	ProposeAgency(context.Context, *apitype.PersonCall, *verify.Statement) (*apitype.RegistryEntry, error)
+	ProposePerson(context.Context, *apitype.PersonCall, *verify.Statement) (*apitype.RegistryEntry, error)
+	Custody(context.Context) (*apitype.CustodyChain, error)
+	Openings(ctx context.Context, from uint64) (*apitype.OpeningFeed, error)
+}
+
+// Vault is what the console needs of the vault. Every call decides and enters
+// before it answers, under the grant of the person: see package api.
+type Vault interface {
+	Get(context.Context, *apitype.Call, *apitype.GetRequest) (*apitype.GetResult, error)
+	Mask(context.Context, *apitype.Call, *apitype.GetRequest) (*apitype.GetResult, error)
+	Find(context.Context, *apitype.Call, *apitype.FindRequest) (*apitype.FindResult, error)
+	List(context.Context, *apitype.Call, *apitype.ListRequest) (*apitype.FindResult, error)
+	Count(context.Context, *apitype.Call, *apitype.CountRequest) (*apitype.CountResult, error)
+	History(context.Context, *apitype.Call, *apitype.SubjectRequest) (*apitype.HistoryResult, error)
+	Export(context.Context, *apitype.Call, *apitype.SubjectRequest) (*apitype.ExportResult, error)
+	Erase(context.Context, *apitype.Call, *apitype.SubjectRequest) (*apitype.EraseResult, error)
+	EraseUndo(context.Context, *apitype.Call, *apitype.SubjectRequest) (*apitype.EraseResult, error)
+	Journal(context.Context, *apitype.Call, *apitype.JournalRequest) (*apitype.JournalResult, error)
+	Receipt(context.Context, *apitype.Call, *apitype.ReceiptRequest) (*verify.Receipt, error)
+	Status(context.Context, *apitype.Call) (*apitype.StatusResult, error)
+}
+
+// Ledger is the cell's ledger as files of C2SP tlog-tiles.
+type Ledger interface {
+	Handler() http.Handler
+}
+
+// A Console is the pages of one cell. It is an [http.Handler] for the paths
+// under /console/ and /static/.
+type Console struct {
+	cfg Config
+	log *slog.Logger
+	mux *http.ServeMux
+}
+
+// New returns the console of a cell.
+func New(_ context.Context, cfg Config) (*Console, error) {
+	c := &Console{cfg: cfg, log: cfg.Logger, mux: http.NewServeMux()}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	if c.cfg.Now == nil {
+		c.cfg.Now = time.Now
+	}
+	for _, f := range web.Files {
+		c.mux.Handle("GET /static/"+f.Name, f)
+	}
+	c.routes()
+	return c, nil
+}
+
+// ServeHTTP implements [http.Handler].
+func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	harden(w.Header())
+	c.mux.ServeHTTP(w, r)
+}
+
+// harden sets what every answer says: nothing is loaded from elsewhere, no
+// script stands in a page, and nobody puts a page into theirs.
+func harden(h http.Header) {
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=(), publickey-credentials-get=(self), publickey-credentials-create=(self)")
+	h.Set("Cache-Control", "no-store")
+}
