@@ -312,7 +312,7 @@ func (c *caseRule) Run(ctx context.Context, s *streams) error {
 		}
 	}
 	return c.act(ctx, s, "rule", func(a *actor, _ *apitype.CaseView, d *verify.CaseDecision) error {
-		d.Code = c.Code
+		d.Role, d.Code = "court", c.Code
 		return c.file(ctx, a, d)
 	})
 }
