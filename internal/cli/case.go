@@ -105,7 +105,7 @@ func printCases(s *streams, all []apitype.CaseView, heading bool) error {
 		}
 		for i := range all {
 			v := &all[i]
-			row(w, v.Case, v.State, v.Priority, v.Process, v.Agency, stamp(v.Filed), stampOf(v.Deadline), strings.Join(v.Actions, ", "))
+			row(w, v.Case, v.State, v.Priority, v.Process, v.Agency, stamp(v.Filed), stampOf(v.Deadline), operator.Commands(v.Actions...))
 		}
 	})
 }
@@ -252,7 +252,7 @@ func printFile(w *tabwriter.Writer, f *operator.File) {
 	}
 	may := "nothing now"
 	if len(v.Actions) > 0 {
-		may = strings.Join(v.Actions, ", ")
+		may = operator.Commands(v.Actions...)
 	}
 	row(w, "you may", may)
 }

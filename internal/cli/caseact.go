@@ -312,7 +312,7 @@ func (c *caseRule) Run(ctx context.Context, s *streams) error {
 		}
 	}
 	return c.act(ctx, s, "rule", func(a *actor, _ *apitype.CaseView, d *verify.CaseDecision) error {
-		d.Code = c.Code
+		d.Role, d.Code = "court", c.Code
 		return c.file(ctx, a, d)
 	})
 }
@@ -362,12 +362,26 @@ type secrecyExtend struct {
 
 // Run implements the command.
 func (c *secrecyExtend) Run(ctx context.Context, s *streams) error {
-	return c.act(ctx, s, "secrecy_extend", func(a *actor, _ *apitype.CaseView, d *verify.CaseDecision) error {
+	return c.act(ctx, s, "secrecy_extend", func(a *actor, v *apitype.CaseView, d *verify.CaseDecision) error {
 		if err := c.set(d); err != nil {
 			return err
 		}
+		if end := gagEnd(v.Secrecy); end != nil && !d.Until.After(*end) {
+			return &bonded.Error{Code: bonded.CodeInvalid, Field: "--until", Message: "an extension names an end after the present one", Hint: "the gag ends at " + stamp(*end) + " as it is"}
+		}
 		return c.file(ctx, a, d)
 	})
+}
+
+// gagEnd is when a gag ends by itself, nil if the case has none.
+func gagEnd(g *apitype.SecrecyView) *time.Time {
+	switch {
+	case g == nil:
+		return nil
+	case g.Until != nil:
+		return g.Until
+	}
+	return g.ReviewAt
 }
 
 type secrecyEnd struct{ actFlags }

@@ -241,7 +241,8 @@ func (c *Checked) decision(reg *verify.RegisterProof, s *verify.Statement) (*ver
 	if err != nil || !s.SignedBy(verify.LabelDecision, p.ID, key) {
 		return nil, refuse("decision", "a decision is not signed by the person it names")
 	}
-	conveyed := dec.Action == "challenge" && dec.Role == "subject" // a word of the subject, by whom it was told
+	// A word of the subject, or of a court, by whom it was told.
+	conveyed := dec.Action == "challenge" && dec.Role == "subject" || dec.Action == "rule" && dec.Role == "court"
 	switch {
 	case dec.Case != c.Case || p.Role != dec.Role && !conveyed || p.Suspended:
 		return nil, refuse("decision", "a decision is about another case, or by somebody without that role")

@@ -64,7 +64,7 @@ func init() { //nolint:gochecknoinits // the table and its functions name each o
 
 		"secrecy_extend":    {roles: byLegal, may: secret, do: (*step).extendSecrecy},
 		"secrecy_end":       {roles: byLegal, may: secret, do: (*step).endSecrecyBy},
-		"secrecy_challenge": {roles: []rules.Role{rules.RoleLegal, rules.RoleGuardian}, may: secret, do: (*step).challengeSecrecy},
+		"secrecy_challenge": {roles: []rules.Role{rules.RoleLegal, rules.RoleGuardian}, may: unchallenged, do: (*step).challengeSecrecy},
 		"hold_extend":       {roles: byEither, may: held, do: (*step).extendHold},
 		"hold_release":      {roles: byEither, may: held, do: (*step).releaseHold},
 		"fraud":             {roles: byEither, may: fraudulent, do: (*step).fraud},
@@ -77,6 +77,10 @@ func in(states ...rules.State) func(*kase, time.Time) bool {
 
 func secret(c *kase, _ time.Time) bool { return c.Secrecy.active() }
 func held(c *kase, _ time.Time) bool   { return c.Hold.active() }
+
+func unchallenged(c *kase, _ time.Time) bool {
+	return c.Secrecy.active() && c.Secrecy.State != secrecyChallenged
+}
 
 func emergencyReady(c *kase, _ time.Time) bool {
 	return c.state == rules.StateUnderReview && rules.Priority(c.row.Priority) == rules.PriorityEmergency && !c.Asked && c.Scope == nil

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"encoding/hex"
 	"slices"
+	"strings"
 	"time"
 
 	"bonded"
@@ -106,7 +107,7 @@ func (st *step) decide(p *verify.Person, key ed25519.PublicKey, d *verify.CaseDe
 		return invalid("action", "there is no such action", "actions in the view of the case has what you can do")
 	}
 	if d.Role != p.Role && !slices.Contains(action.conveys, d.Role) || !slices.Contains(action.roles, rules.Role(p.Role)) {
-		return forbidden("role."+d.Action, "this action is not for people of role "+p.Role, "")
+		return forbidden("role."+d.Action, "this action is not for people of role "+p.Role, "it is for people of role "+strings.Join(verify.DecisionRoles(d.Action), " or "))
 	}
 	if rules.Role(p.Role) == rules.RoleRequester && p.ID != st.c.row.Officer {
 		return withheld()

@@ -63,14 +63,14 @@ func (st *step) extendHold(a *act) error {
 	c := st.c
 	p, _ := st.s.rules.Process(c.row.Process)
 	if !c.Hold.active() || p.Kind != rules.KindPreserve {
-		return conflict("there is no hold to extend", "")
+		return conflict("there is no hold to extend", "only a process type that freezes and opens nothing extends a hold")
 	}
 	until := a.decision.Until
 	switch {
 	case c.Hold.Extensions >= p.ExtendTimes:
 		return forbidden("hold.extend_times", "the process type allows no further extension of a hold", "ask for production of what is held")
 	case until == nil || !until.After(c.Hold.Until):
-		return invalid("until", "an extension names a date after the present one", "")
+		return invalid("until", "an extension names a date after the present one", "the hold ends at "+c.Hold.Until.Format(time.RFC3339)+" as it is")
 	case until.Sub(c.Hold.Until) > p.Extend.Duration():
 		return invalid("until", "longer than the process type extends a hold", "at most "+p.Extend.String()+" more")
 	}

@@ -292,6 +292,7 @@ func (s *Service) viewEntries(ctx context.Context, q frontdoorsql.Q, c *kase, r 
 // a way there for the part, and the case is such that it makes sense.
 func (s *Service) actionsOf(c *kase, r *reader, now time.Time) []string {
 	var out []string
+	p, _ := s.rules.Process(c.row.Process)
 	for _, name := range slices.Sorted(maps.Keys(actions)) {
 		a := actions[name]
 		if !slices.Contains(a.roles, r.role) {
@@ -313,7 +314,8 @@ func (s *Service) actionsOf(c *kase, r *reader, now time.Time) []string {
 			(name == "clarify" || name == "approve") && c.state != rules.StateUnderReview,
 			name == "proceed" && c.state != rules.StateNoticePending,
 			name == "answer" && c.state != rules.StateClarification && c.state != rules.StateNarrowed,
-			name == "forward" && c.state != rules.StateVerifying && c.state != rules.StatePreserved:
+			name == "forward" && c.state != rules.StateVerifying && c.state != rules.StatePreserved,
+			name == "hold_extend" && p.Kind != rules.KindPreserve:
 			ok = false
 		}
 		if ok {

@@ -14,19 +14,33 @@ import (
 )
 
 // Decide begins a decision on a case as the front door showed it: the state
-// and number in it are those that its author saw. The error has code conflict
-// if the front door said that the author cannot do this now.
+// and number in it are those that its author saw. Errors: forbidden if the
+// action is for people of another role; conflict if the front door did not say
+// that the author can do this now. Either comes before anything is uploaded.
 func Decide(v *apitype.CaseView, person, role, action string, now time.Time) (*verify.CaseDecision, error) {
-	if len(v.Actions) > 0 && !slices.Contains(v.Actions, action) {
+	if roles := verify.DecisionRoles(action); !slices.Contains(roles, role) {
 		return nil, &bonded.Error{
-			Code: bonded.CodeConflict, Message: "the case is " + v.State + ": you cannot " + action + " it now",
-			Hint: "you may " + strings.Join(v.Actions, ", "),
+			Code: bonded.CodeForbidden, Message: Commands(action) + " is not for people of role " + role, Rules: []string{"role." + action},
+			Hint: "it is for people of role " + strings.Join(roles, " or "),
 		}
+	}
+	if !slices.Contains(v.Actions, action) {
+		hint := "bonded case show says how it came to this; nothing is for you to do now"
+		if len(v.Actions) > 0 {
+			hint = "you may " + Commands(v.Actions...)
+		}
+		return nil, &bonded.Error{Code: bonded.CodeConflict, Message: "the case is " + v.State + ": " + Commands(action) + " is not possible now", Hint: hint}
 	}
 	return &verify.CaseDecision{
 		Format: verify.LabelDecision, Case: v.Case, Person: person, Role: role, Action: action,
 		State: v.State, Number: v.Number, Time: now.UTC().Truncate(time.Second),
 	}, nil
+}
+
+// Commands lists actions as they are typed: hold_extend is hold extend,
+// refuse_task is refuse-task.
+func Commands(actions ...string) string {
+	return strings.NewReplacer("hold_", "hold ", "secrecy_", "secrecy ", "_", "-").Replace(strings.Join(actions, ", "))
 }
 
 // Role returns the role that somebody has in the register, and checks that key

@@ -46,9 +46,25 @@ func TestDecisionNamesWhatItsAuthorSaw(t *testing.T) {
 }
 
 func TestDecisionThatIsNotPossibleNowIsRefused(t *testing.T) {
-	v := &apitype.CaseView{State: "closed", Actions: []string{"fraud"}}
-	_, err := operator.Decide(v, "intake-1", "intake", "take", now)
-	wantCode(t, err, bonded.CodeConflict)
+	for _, c := range []struct {
+		role, action string
+		actions      []string
+		code         bonded.Code
+		message      string
+		hint         string
+	}{
+		{"intake", "take", []string{"fraud", "hold_release"}, bonded.CodeConflict, "the case is preserved: take is not possible now", "you may fraud, hold release"},
+		{"legal", "secrecy_extend", nil, bonded.CodeConflict, "the case is preserved: secrecy extend is not possible now", "bonded case show says how it came to this; nothing is for you to do now"},
+		{"intake", "ratify", []string{"fraud"}, bonded.CodeForbidden, "ratify is not for people of role intake", "it is for people of role legal"},
+		{"requester", "refuse_task", nil, bonded.CodeForbidden, "refuse-task is not for people of role requester", "it is for people of role legal"},
+		{"auditor", "secrecy_challenge", []string{"secrecy_challenge"}, bonded.CodeForbidden, "secrecy challenge is not for people of role auditor", "it is for people of role legal or guardian"},
+	} {
+		_, err := operator.Decide(&apitype.CaseView{State: "preserved", Actions: c.actions}, "somebody", c.role, c.action, now)
+		wantCode(t, err, c.code)
+		if e, ok := err.(*bonded.Error); !ok || e.Message != c.message || e.Hint != c.hint { //nolint:errorlint // made here
+			t.Errorf("%s by %s: %v", c.action, c.role, err)
+		}
+	}
 }
 
 func TestRejectCodeSuggestsTheNearest(t *testing.T) {
