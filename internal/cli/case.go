@@ -205,6 +205,9 @@ func printFile(w *tabwriter.Writer, f *operator.File) {
 	for i := range v.Tasks {
 		printTask(w, f, i)
 	}
+	for _, d := range f.Decisions {
+		row(w, "decided", strings.Join(strings.Fields(fmt.Sprintf("%s (%s): %s %s %s", d.Person, d.Role, d.Action, d.Code, d.Reason)), " "))
+	}
 	if f.TasksDigest != "" {
 		row(w, "tasks digest", f.TasksDigest)
 	}

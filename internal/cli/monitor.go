@@ -127,7 +127,11 @@ func (c *monitorCommand) cell() (*verify.DirectoryCell, error) {
 		for i := range d.Cells {
 			ids = append(ids, d.Cells[i].ID)
 		}
-		return nil, &bonded.Error{Code: bonded.CodeInvalid, Field: "--cell", Message: "the directory has no such cell", Hint: "it has " + join(ids)}
+		message := "the directory has no such cell"
+		if c.Cell == "" {
+			message = "the directory has more than one cell, and none is named"
+		}
+		return nil, &bonded.Error{Code: bonded.CodeInvalid, Field: "--cell", Message: message, Hint: "it has " + join(ids)}
 	}
 	return cell, nil
 }

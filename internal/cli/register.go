@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
@@ -290,6 +291,8 @@ func (a *actor) propose(ctx context.Context, s *streams, label string, entry any
 	if err != nil {
 		return err
 	}
+	sum := st.Digest(label)
+	digest := hex.EncodeToString(sum[:])
 	return s.print(e, func(w *tabwriter.Writer) {
 		row(w, e.Kind, e.ID)
 		row(w, "cell", a.Cell())
@@ -297,7 +300,7 @@ func (a *actor) propose(ctx context.Context, s *streams, label string, entry any
 		row(w, "state", e.State)
 		switch e.State {
 		case "proposed":
-			row(w, "left to do", "a custodian of the role "+verify.RoleIndependent+" confirms it: bonded-custodian confirm DIR "+e.Kind+" "+e.ID)
+			row(w, "left to do", "a custodian of the role "+verify.RoleIndependent+" confirms it: bonded-custodian confirm DIR "+e.Kind+" "+e.ID+" --digest "+digest)
 			row(w, "then", "it is entered in the ledger, and in force when the cell's waiting time has passed since it was witnessed")
 		case "suspended":
 			row(w, "in force", "at once; the ledger says so")

@@ -82,6 +82,10 @@ func (c *reportMake) Run(ctx context.Context, s *streams) error {
 		return err
 	}
 
+	if err := c.cosigned(); err != nil {
+		return err
+	}
+
 	// 2. What it is made of.
 	cell := cmp.Or(c.Cell, key.Cell, d.Default)
 	g, err := c.gather(ctx, d, cell, -1, period)
@@ -122,6 +126,19 @@ func (c *reportMake) Run(ctx context.Context, s *streams) error {
 		}
 	}
 	return c.tell(s, r, salts)
+}
+
+// cosigned refuses to write over a report that an auditor has signed: its salts
+// would be lost as well, and nobody could audit what was published.
+func (c *reportMake) cosigned() error {
+	b, err := os.ReadFile(filepath.Join(c.Out, report.Signatures))
+	if err != nil {
+		return nil //nolint:nilerr // there is none, or writing says what is wrong
+	}
+	if signatures, err := report.ParseSignatures(b); err == nil && len(signatures) > 1 {
+		return &bonded.Error{Code: bonded.CodeConflict, Field: c.Out, Message: "the folder holds a report that its auditor has signed", Hint: "name another with --out"}
+	}
+	return nil
 }
 
 // tell prints the totals as they are and as they are published.

@@ -2,15 +2,18 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"text/tabwriter"
 	"time"
 
 	"bonded"
 	"bonded/client"
+	"bonded/internal/apitype"
 	"bonded/internal/passphrase"
 	"bonded/internal/recipient"
 	"bonded/internal/request"
@@ -267,6 +270,7 @@ func (c *requestStatus) Run(ctx context.Context, s *streams) error {
 			}
 			row(w, fmt.Sprintf("task %d", i), text+": "+t.Collection+" "+join(t.FieldsWanted))
 		}
+		printQuestion(w, v)
 		for i := range v.Documents {
 			if !v.Documents[i].Uploaded {
 				row(w, "document missing", v.Documents[i].Name)
@@ -286,6 +290,48 @@ func (c *requestStatus) Run(ctx context.Context, s *streams) error {
 			row(w, fmt.Sprintf("entry %d", e.Number), stamp(e.Time)+" "+e.Event+" "+e.State)
 		}
 	})
+}
+
+// printQuestion says what the officer is asked, or what narrower scope is
+// offered and why.
+func printQuestion(w *tabwriter.Writer, v *apitype.CaseView) {
+	var offered []verify.TaskChange
+	if text := v.Extra["offered"]; text != "" {
+		if err := json.Unmarshal([]byte(text), &offered); err != nil {
+			row(w, "offered", text)
+		}
+	}
+	for i := range offered {
+		row(w, "offered", "task "+strconv.Itoa(offered[i].Task)+": "+changeOf(&offered[i]))
+	}
+	if text := v.Extra["question"]; text != "" {
+		label := "question"
+		if v.Extra["offered"] != "" {
+			label = "because"
+		}
+		row(w, label, text)
+	}
+}
+
+// changeOf says what is left of a task; what a narrowing does not name stays.
+func changeOf(c *verify.TaskChange) string {
+	var parts []string
+	if c.Code != "" {
+		parts = append(parts, "refused, "+c.Code)
+	}
+	if len(c.FieldsWanted) > 0 {
+		parts = append(parts, "fields "+join(c.FieldsWanted))
+	}
+	if c.From != nil {
+		parts = append(parts, "from "+stamp(*c.From))
+	}
+	if c.To != nil {
+		parts = append(parts, "to "+stamp(*c.To))
+	}
+	if c.MaxSubjects > 0 {
+		parts = append(parts, fmt.Sprintf("at most %d people", c.MaxSubjects))
+	}
+	return join(parts)
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

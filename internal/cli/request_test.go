@@ -78,6 +78,7 @@ func (c *counter) Case(_ context.Context, _ *api.PersonCall, id bonded.CaseID) (
 		Case: id, Kind: "disclosure", State: "narrowed", Number: 5, Process: "eu_epoc", Priority: "routine", Package: c.names,
 		Tasks:   []apitype.CaseTaskView{{Collection: "users", FieldsWanted: []string{"name"}, Status: "narrowed"}},
 		Actions: []string{"accept", "withdraw"}, Documents: []apitype.CaseDocView{{Name: "late.pdf"}},
+		Extra:   map[string]string{"question": "the number is not needed", "offered": `[{"task":0,"fields_wanted":["name"],"max_subjects":1}]`},
 		Entries: []apitype.CaseEntryView{{Number: 5, Event: verify.EventTransition, State: "narrowed"}},
 	}, nil
 }
@@ -185,7 +186,8 @@ func TestOfficerActsOnACaseAsItStands(t *testing.T) {
 		return stdout, stderr
 	}
 	id := counterCase.String()
-	if out, _ := do(0, "status", id); !strings.Contains(out, "late.pdf") || !strings.Contains(out, "accept, withdraw") {
+	if out, _ := do(0, "status", id); !strings.Contains(out, "late.pdf") || !strings.Contains(out, "accept, withdraw") ||
+		!strings.Contains(out, "task 0: fields name, at most 1 people") || !strings.Contains(out, "the number is not needed") {
 		t.Error(out)
 	}
 	do(0, "accept", id)

@@ -216,6 +216,8 @@ func printDeployment(s *streams, d *deploy.Deployment) error {
 		row(w)
 		row(w, "first API key", v.Bearer+"  (cell "+string(v.Cell)+", principal "+deploy.PrincipalApp+")")
 		row(w, "keys of every cell", d.Layout.Keys())
+		row(w, "people of the front door", d.Layout.People())
+		row(w, "custodians of the cell", d.Layout.Custodians(v.Cell))
 	})
 }
 

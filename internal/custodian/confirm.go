@@ -148,7 +148,10 @@ func (f *Folder) Confirm(ctx context.Context, door Door, kind, id string, agreed
 		return nil, &bonded.Error{Code: bonded.CodeConflict, Message: "there are no custodians in force yet", Hint: "take part in the ceremony first"}
 	}
 	if role, _, ok := set.Find(me); !ok || role != verify.RoleIndependent {
-		return nil, refuse("role", "only a custodian of the role %s confirms entries of the register", verify.RoleIndependent)
+		return nil, &bonded.Error{
+			Code: bonded.CodeForbidden, Message: "only a custodian of the role " + verify.RoleIndependent + " confirms entries of the register",
+			Rules: []string{"custodian.role"}, Hint: "a custodian of that role confirms it: bonded custodians show lists them",
+		}
 	}
 	list, err := f.Proposals(ctx, door)
 	if err != nil {

@@ -68,10 +68,13 @@ func (l Layout) CustodianPassphrase(cell bonded.CellID, id string) string {
 	return filepath.Join(l.Custodians(cell), id+".passphrase")
 }
 
+// People returns the folder with the keys of those who act at the front doors.
+func (l Layout) People() string { return filepath.Join(l.Dir, "people") }
+
 // Person returns the path of the key of somebody who acts at the front door of
 // a cell.
 func (l Layout) Person(cell bonded.CellID, id string) string {
-	return filepath.Join(l.Dir, "people", string(cell)+"-"+id+".json")
+	return filepath.Join(l.People(), string(cell)+"-"+id+".json")
 }
 
 // AdminKey reads the administrator's key, which also orders the first ceremony

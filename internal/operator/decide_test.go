@@ -212,6 +212,14 @@ func TestApproveRefusesADossierThatDoesNotFit(t *testing.T) {
 
 func TestFileHidesTargetsUnlessRevealed(t *testing.T) {
 	d, v := dossier(t)
+	asked, err := verify.NewStatement(&verify.CaseDecision{
+		Format: verify.LabelDecision, Case: bonded.CaseID{Cell: "eu", ID: bonded.NewID()}, Person: "legal-1", Role: "legal", Action: "clarify",
+		Reason: "Which account of ada@example.org?",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Decisions = []*verify.Statement{asked}
 	f, err := operator.NewFile(v, d, false)
 	if err != nil {
 		t.Fatal(err)
@@ -222,6 +230,9 @@ func TestFileHidesTargetsUnlessRevealed(t *testing.T) {
 	}
 	if strings.Contains(string(st.Body), "ada@example.org") || f.Targets != nil || f.Altered != "" {
 		t.Errorf("shown: %s", st.Body)
+	}
+	if len(f.Decisions) != 1 || f.Decisions[0].Person != "legal-1" || f.Decisions[0].Reason != "Which account of [target]?" {
+		t.Errorf("decisions %+v", f.Decisions)
 	}
 	if f.Authorisation.Necessity != "Because [target] wrote it." || f.Case.Documents[0].Name != "order [target].pdf" {
 		t.Errorf("%q, %q", f.Authorisation.Necessity, f.Case.Documents[0].Name)

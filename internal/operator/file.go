@@ -14,26 +14,28 @@ const hidden = "[target]"
 
 // A File is a case as its reader sees it, with what its statements say.
 type File struct {
-	Case          *apitype.CaseView     `json:"case"`
-	Authorisation *verify.Authorisation `json:"authorisation,omitempty"`
-	TasksDigest   string                `json:"tasks_digest,omitempty"` // hexadecimal, computed here
-	Targets       [][]verify.CaseTarget `json:"targets,omitempty"`      // of each task; only when revealed
-	Altered       string                `json:"altered,omitempty"`      // what does not fit
+	Case          *apitype.CaseView      `json:"case"`
+	Authorisation *verify.Authorisation  `json:"authorisation,omitempty"`
+	TasksDigest   string                 `json:"tasks_digest,omitempty"` // hexadecimal, computed here
+	Targets       [][]verify.CaseTarget  `json:"targets,omitempty"`      // of each task; only when revealed
+	Decisions     []*verify.CaseDecision `json:"decisions,omitempty"`    // in their order, each with its reason
+	Altered       string                 `json:"altered,omitempty"`      // what does not fit
 }
 
 // NewFile returns the file of a case. The dossier may be nil, for readers whom
 // the front door shows none. Unless reveal is set, values that name somebody
-// are left out, also where the officer repeats them in other words of the
-// request. Errors have code altered.
+// are left out, also where somebody repeats them in other words of the request
+// or in a reason. Errors have code altered.
 func NewFile(v *apitype.CaseView, d *apitype.CaseDossier, reveal bool) (*File, error) {
 	f := &File{Case: v}
 	if d == nil || d.Request == nil {
 		return f, nil
 	}
-	r, tasks, err := tasksOf(d)
+	r, tasks, decisions, err := tasksOf(d)
 	if err != nil {
 		return nil, err
 	}
+	f.Decisions = decisions
 	f.TasksDigest = tasksDigest(d, tasks)
 	if shown, ok := v.Extra["tasks"]; ok && shown != f.TasksDigest {
 		f.Altered = "the front door says another digest of the tasks than its statements make: approve nothing, and tell the auditor"
@@ -52,7 +54,8 @@ func NewFile(v *apitype.CaseView, d *apitype.CaseDossier, reveal bool) (*File, e
 	return f, nil
 }
 
-// hide takes the values of targets out of the officer's own words.
+// hide takes the values of targets out of the words of the officer, and of
+// whoever decided.
 func (f *File) hide(r *verify.CaseRequest) {
 	var pairs []string
 	for i := range r.Tasks {
@@ -66,6 +69,9 @@ func (f *File) hide(r *verify.CaseRequest) {
 	h := strings.NewReplacer(pairs...)
 	for _, s := range []*string{&a.Reference, &a.Necessity, &a.Contract} {
 		*s = h.Replace(*s)
+	}
+	for _, d := range f.Decisions {
+		d.Reason, d.Detail = h.Replace(d.Reason), h.Replace(d.Detail)
 	}
 	for i := range a.Approvals {
 		a.Approvals[i].Reference = h.Replace(a.Approvals[i].Reference)
@@ -87,7 +93,7 @@ func ApproveTasks(v *apitype.CaseView, d *apitype.CaseDossier, looked string) (s
 	if d.Request == nil {
 		return "", bonded.Errorf(bonded.CodeAltered, "the front door shows no request to approve")
 	}
-	r, tasks, err := tasksOf(d)
+	r, tasks, _, err := tasksOf(d)
 	if err != nil {
 		return "", err
 	}
@@ -109,27 +115,27 @@ func tasksDigest(d *apitype.CaseDossier, tasks []verify.DecidedTask) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// tasksOf reads the request of a dossier and what its tasks are after the
-// decisions.
-func tasksOf(d *apitype.CaseDossier) (*verify.CaseRequest, []verify.DecidedTask, error) {
+// tasksOf reads the request of a dossier, the decisions, and what its tasks are
+// after them.
+func tasksOf(d *apitype.CaseDossier) (*verify.CaseRequest, []verify.DecidedTask, []*verify.CaseDecision, error) {
 	altered := func(err error) error {
 		return bonded.Wrap(bonded.CodeAltered, err, "the front door shows statements of the case that cannot be read")
 	}
 	r, err := verify.ParseCaseRequest(d.Request)
 	if err != nil {
-		return nil, nil, altered(err)
+		return nil, nil, nil, altered(err)
 	}
 	decisions := make([]*verify.CaseDecision, len(d.Decisions))
 	for i := range d.Decisions {
 		if decisions[i], err = verify.ParseCaseDecision(d.Decisions[i]); err != nil {
-			return nil, nil, altered(err)
+			return nil, nil, nil, altered(err)
 		}
 	}
 	tasks, err := verify.DecideTasks(r, decisions)
 	if err != nil {
-		return nil, nil, altered(err)
+		return nil, nil, nil, altered(err)
 	}
-	return r, tasks, nil
+	return r, tasks, decisions, nil
 }
 
 // signedByOfficer checks the officer's signature where the dossier has the

@@ -37,7 +37,7 @@ func TestTemplateIsARequest(t *testing.T) {
 	a := &r.Authorisation
 	if r.Format != verify.LabelRequest || r.Cell != "eu" || r.Officer != "officer-7" || r.Nonce != "n1" || string(r.Recipient) != "recipient" ||
 		!r.Filed.Equal(by.Now.Truncate(time.Second)) || r.Filed.Location() != time.UTC ||
-		a.ProcessType != "eu_epoc" || a.Approvals[0].Role != "judge" || a.LegalBasis[0].Article != "5" ||
+		a.ProcessType != "eu_epoc" || a.Offence == nil || a.Approvals[0].Role != "judge" || a.LegalBasis[0].Article != "5" ||
 		a.Documents[0] != (verify.CaseDocument{SHA256: hex.EncodeToString(sum[:]), MediaType: "application/pdf", Language: "de", Name: "order.pdf", Size: 8}) ||
 		len(r.Tasks) != 1 || r.Tasks[0].Targets[0] != (verify.CaseTarget{Format: "email", Value: "ada@example.org"}) || r.Tasks[0].MaxSubjects != 1 {
 		t.Errorf("%+v", r)
@@ -58,7 +58,7 @@ func TestTemplateIsARequest(t *testing.T) {
 // Everything the template shows behind a number sign is readable too.
 func TestTemplateHoldsUncommented(t *testing.T) {
 	s := filled()
-	for _, line := range []string{"flags: ", "secrecy:", "  basis: {law", "  from: 2026-11-20", "  until: ", "  scope: ", "offence:", "  category", "  provision", "  max_penalty", "contract_basis", "from: 2026-01", "to: 2026-06", "note: "} {
+	for _, line := range []string{"flags: ", "secrecy:", "  basis: {law", "  from: 2026-11-20", "  until: ", "  scope: ", "contract_basis", "from: 2026-01", "to: 2026-06", "note: "} {
 		s = strings.Replace(s, "# "+line, line, 1)
 	}
 	f, err := request.Parse("request.yaml", []byte(s))
