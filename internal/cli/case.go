@@ -166,7 +166,7 @@ func printFile(w *tabwriter.Writer, f *operator.File) {
 	v := f.Case
 	// 1. What to beware of.
 	for _, warning := range v.Warnings {
-		row(w, "WARNING", warning)
+		row(w, "WARNING", operator.Warning(warning))
 	}
 	for _, warning := range []string{f.Altered, v.Extra["late"]} {
 		if warning != "" {

@@ -232,6 +232,9 @@ func (st *step) approve(a *act) error {
 	if c.state != rules.StateUnderReview {
 		return conflict("scopes are approved under review", "")
 	}
+	if err := st.stillAsks(); err != nil {
+		return err
+	}
 	f, err := st.file()
 	if err != nil {
 		return err
@@ -260,6 +263,9 @@ func (st *step) emergency(a *act) error {
 	if !emergencyReady(st.c, st.now) {
 		return conflict("this is no emergency under review, or its scope is before the custodians already", "")
 	}
+	if err := st.stillAsks(); err != nil {
+		return err
+	}
 	for _, g := range []rules.Guard{rules.GuardRulesPass, rules.GuardDangerAttested, rules.GuardCallBackDone, rules.GuardEmergencyScope, rules.GuardInstrumentValid} {
 		if err := st.guard(g, a); err != nil {
 			return err
@@ -271,6 +277,9 @@ func (st *step) emergency(a *act) error {
 
 // proceed goes on to the custodians where no notice is due before.
 func (st *step) proceed(a *act) error {
+	if err := st.stillAsks(); err != nil {
+		return err
+	}
 	if err := st.move(rules.StateAwaitingQuorum, a); err != nil {
 		return err
 	}

@@ -289,7 +289,7 @@ func guardQuorumSameScope(st *step, a *act) *bonded.Error {
 	return nil
 }
 
-// stillAsks refuses to open for an agency or officer that was suspended since
+// stillAsks refuses to go on for an agency or officer that was suspended since
 // the case was verified, or that is found to have forged it.
 func (st *step) stillAsks() *bonded.Error {
 	if st.c.Fraud {

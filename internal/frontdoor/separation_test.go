@@ -4,6 +4,7 @@ package frontdoor_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -264,6 +265,29 @@ func TestAgencySuspendedAfterReviewGetsNothing(t *testing.T) {
 	w.state(id, "awaiting_quorum")
 	if n := w.records.released[id]; n != 0 {
 		t.Errorf("released %d", n)
+	}
+}
+
+func TestAgencySuspendedUnderReviewGoesNoFurther(t *testing.T) {
+	w := staffed(t)
+	ada(w)
+	id := w.file(w.request())
+	w.act(id, "intake", "intake", "take")
+	w.must(w.door.Turn(w.ctx))
+	w.act(id, "intake", "intake", "forward")
+	if v := w.view(id, "legal-1"); len(v.Warnings) != 0 {
+		t.Errorf("warnings of an agency in force: %v", v.Warnings)
+	}
+	w.act(id, "legal-1", "legal", "approve", w.tasks(id))
+	w.suspendAgency()
+	refusal(t, w.decide(id, "legal-2", "legal", "approve", w.tasks(id)), bonded.CodeForbidden, "guard.agency_verified")
+	w.state(id, "under_review")
+	if v := w.view(id, "legal-1"); !slices.Contains(v.Warnings, "guard.agency_verified") {
+		t.Errorf("counsel is warned of %v", v.Warnings)
+	}
+	_, err := w.door.ListCases(w.ctx, w.call("legal-1"), "under_reviw", "")
+	if e := refusal(t, err, bonded.CodeInvalid, ""); !strings.Contains(e.Hint, "under_review") {
+		t.Errorf("hint %q", e.Hint)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"bonded/internal/apitype"
 	"bonded/internal/frontdoor/frontdoorsql"
 	"bonded/internal/frontdoor/rules"
+	"bonded/internal/nearest"
 	"bonded/verify"
 )
 
@@ -109,6 +110,11 @@ func (s *Service) ListCases(ctx context.Context, call *apitype.PersonCall, state
 	if pending {
 		state = ""
 	}
+	if asked := rules.State(state); state != "" {
+		if err := asked.Validate(); err != nil {
+			return nil, invalid("state", "there is no such state of a case", nearest.Hint(state, rules.StateNames()))
+		}
+	}
 	out := &apitype.CaseList{Cases: []apitype.CaseView{}}
 	for len(out.Cases) < apitype.MaxCasePage {
 		rows, err := q.Cases(officer, state, from, apitype.MaxCasePage)
@@ -178,7 +184,13 @@ func (s *Service) view(q frontdoorsql.Q, c *kase, r *reader, now time.Time) (*ap
 	} else {
 		digest := c.tasksDigest(f)
 		v.Extra["tasks"] = hexOf(digest)
-		v.Warnings = c.Warnings
+		v.Warnings = slices.Clone(c.Warnings)
+		if !s.final(c.state) {
+			st := &step{s: s, q: q, c: c, now: now}
+			if err := st.stillAsks(); err != nil {
+				v.Warnings = append(v.Warnings, err.Rules[0])
+			}
+		}
 		if c.late(now) {
 			v.Extra["late"] = "the deadline has passed"
 		}

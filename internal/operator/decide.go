@@ -43,6 +43,25 @@ func Commands(actions ...string) string {
 	return strings.NewReplacer("hold_", "hold ", "secrecy_", "secrecy ", "_", "-").Replace(strings.Join(actions, ", "))
 }
 
+// warnings are what the front door warns of, in words.
+var warnings = map[string]string{
+	"case.forged":                "the request was found to be forged: nothing goes on but a refusal",
+	"guard.agency_verified":      "the agency is not verified any more, or suspended: nothing goes on until it is verified anew",
+	"guard.officer_verified":     "the officer is not in force any more, or suspended: nothing goes on until they are verified anew",
+	"new_account_under_30_days":  "the officer's entry is younger than 30 days",
+	"first_request_is_emergency": "the officer's first request claims an emergency",
+	"document_reused_hash":       "a document of this case came with another request as well",
+	"secrecy_without_end":        "secrecy is asked for without an end or a date of review",
+}
+
+// Warning puts a warning of the front door into words, the code behind them.
+func Warning(code string) string {
+	if text, ok := warnings[code]; ok {
+		return text + " (" + code + ")"
+	}
+	return code
+}
+
 // Role returns the role that somebody has in the register, and checks that key
 // is the one that stands there. Errors: forbidden if they are not in force, or
 // under another key.

@@ -234,6 +234,9 @@ func words[T ~string](list []T) []string {
 	return out
 }
 
+// StateNames returns every state of a case.
+func StateNames() []string { return words(states) }
+
 // Validate wants one of the states.
 func (s *State) Validate() error { return known(*s, "case state", states) }
 
