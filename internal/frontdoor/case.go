@@ -201,20 +201,16 @@ func (s *Service) file(q frontdoorsql.Q, c *kase) (*file, error) {
 	}
 	f := &file{rows: rows}
 	for i := range rows {
-		b, err := s.unseal(c.row.ID, "statement", rows[i].Body)
+		if rows[i].Label == verify.LabelRequest {
+			if f.request, f.statement, err = s.request(c.row.ID, rows[i].Body); err != nil {
+				return nil, err
+			}
+			f.digest = rows[i].Digest
+			continue
+		}
+		st, err := s.statement(c.row.ID, rows[i].Body)
 		if err != nil {
 			return nil, err
-		}
-		st, err := verify.ParseStatement(b)
-		if err != nil {
-			return nil, altered("statement", err)
-		}
-		if rows[i].Label == verify.LabelRequest {
-			if f.request, err = verify.ParseCaseRequest(st); err != nil {
-				return nil, altered("request", err)
-			}
-			f.statement, f.digest = st, rows[i].Digest
-			continue
 		}
 		d, err := verify.ParseCaseDecision(st)
 		if err != nil {

@@ -3,6 +3,7 @@ package frontdoor
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"bonded"
@@ -238,7 +239,23 @@ func (s *Service) runNotice(ctx context.Context, w *frontdoorsql.Work) error {
 		return s.store.Update(ctx, func(q frontdoorsql.Q) error { return q.DeferWork(w, s.now().Add(wait).Unix()) })
 	}
 
-	// 3. The entry, with the last letter of the case.
+	// 3. While others wait the letter is done, and the case is not touched: it
+	// may be about thousands.
+	beginning, _, _ := strings.Cut(w.Key, "/")
+	last := false
+	err = s.store.Update(ctx, func(q frontdoorsql.Q) error {
+		others, err := q.OtherWork(w, beginning+"/")
+		if last = !others || outcome.Status == notice.Failed; err != nil || last {
+			return err
+		}
+		_, err = q.DropWork(w)
+		return err
+	})
+	if err != nil || !last {
+		return err
+	}
+
+	// 4. The entry, with the last letter of the case.
 	return s.change(ctx, id, s.now(), func(st *step) error {
 		if err := st.done(w); err != nil {
 			return err
@@ -248,12 +265,8 @@ func (s *Service) runNotice(ctx context.Context, w *frontdoorsql.Work) error {
 				return err
 			}
 		}
-		left, err := st.q.WorkOf(st.c.row.ID, workNotice)
-		if err != nil {
+		if others, err := st.q.OtherWork(w, beginning+"/"); err != nil || others {
 			return err
-		}
-		if slices.ContainsFunc(left, func(o frontdoorsql.Work) bool { return beforeKey(o.Key) == l.Before }) {
-			return nil
 		}
 		if l.Before {
 			st.c.NoticeSent = true
@@ -269,8 +282,6 @@ func (s *Service) runNotice(ctx context.Context, w *frontdoorsql.Work) error {
 		return st.note(verify.EventNotice, "after", &act{by: rules.RoleClock})
 	})
 }
-
-func beforeKey(key string) bool { return len(key) > 6 && key[:6] == "before" }
 
 // message opens the address of a person and puts the facts of the case
 // together.

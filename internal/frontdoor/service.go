@@ -103,6 +103,7 @@ type Service struct {
 	log     *slog.Logger
 	custody atomic.Pointer[custody]
 	refused refusals
+	parsed  parsed
 	wake    chan struct{}
 }
 

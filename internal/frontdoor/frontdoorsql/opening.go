@@ -226,13 +226,12 @@ func (q Q) DropWorkOf(id bonded.ID, kind string) error {
 	return err
 }
 
-// WorkOf returns the work of a kind of a case.
-func (q Q) WorkOf(id bonded.ID, kind string) ([]Work, error) {
-	return list(q, scanWork, `
-		SELECT case_id, kind, key, due, tries, body
-		FROM front_work
-		WHERE case_id = ? AND kind = ?
-		ORDER BY key`, id[:], kind)
+// OtherWork reports whether a case has other work of the kind of w whose key
+// has the same beginning.
+func (q Q) OtherWork(w *Work, beginning string) (bool, error) {
+	n, err := number(q.row(`SELECT EXISTS (SELECT 1 FROM front_work WHERE case_id = ? AND kind = ? AND key <> ? AND substr(key, 1, ?) = ?)`,
+		w.Case[:], w.Kind, w.Key, len(beginning), beginning))
+	return n != 0, err
 }
 
 // NextWork returns when the next work is due, 0 if none waits.
