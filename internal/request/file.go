@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"bonded"
-	"bonded/internal/yamlstrict"
 	"bonded/verify"
 )
 
@@ -34,107 +33,97 @@ const (
 // A File is a request as an officer writes it. Its members are those of
 // [verify.CaseRequest].
 type File struct {
-	Cell          bonded.CellID `yaml:"cell" required:"true"`
-	Kind          string        `yaml:"kind" required:"true"`
-	Officer       string        `yaml:"officer" required:"true"`
-	Agency        string        `yaml:"agency" required:"true"`
-	Authorisation Authorisation `yaml:"authorisation" required:"true"`
-	Tasks         []Task        `yaml:"tasks" required:"true"`
+	Cell          bonded.CellID `yaml:"cell" json:"cell" required:"true"`
+	Kind          string        `yaml:"kind" json:"kind" required:"true"`
+	Officer       string        `yaml:"officer" json:"officer" required:"true"`
+	Agency        string        `yaml:"agency" json:"agency" required:"true"`
+	Authorisation Authorisation `yaml:"authorisation" json:"authorisation" required:"true"`
+	Tasks         []Task        `yaml:"tasks" json:"tasks" required:"true"`
 }
 
 // An Authorisation is [verify.Authorisation].
 type Authorisation struct {
-	Reference    string              `yaml:"reference" required:"true"`
-	ProcessType  string              `yaml:"process_type" required:"true"`
-	Jurisdiction bonded.Jurisdiction `yaml:"jurisdiction" required:"true"`
-	LegalBasis   []LegalBasis        `yaml:"legal_basis" required:"true"`
-	Priority     string              `yaml:"priority" required:"true"`
-	Flags        []string            `yaml:"flags"`
-	ValidFrom    time.Time           `yaml:"valid_from" required:"true"`
-	ValidTo      time.Time           `yaml:"valid_to" required:"true"`
-	Offence      *Offence            `yaml:"offence"`
-	Necessity    string              `yaml:"necessity" required:"true"`
-	Approvals    []Approval          `yaml:"approvals" required:"true"`
-	Documents    []Document          `yaml:"documents"`
-	Secrecy      *Secrecy            `yaml:"secrecy"`
-	TreatyRoute  string              `yaml:"treaty_route" required:"true"`
-	Contract     string              `yaml:"contract_basis"`
-	Linked       []Linked            `yaml:"linked"`
+	Reference    string              `yaml:"reference" json:"reference" required:"true"`
+	ProcessType  string              `yaml:"process_type" json:"process_type" required:"true"`
+	Jurisdiction bonded.Jurisdiction `yaml:"jurisdiction" json:"jurisdiction" required:"true"`
+	LegalBasis   []LegalBasis        `yaml:"legal_basis" json:"legal_basis" required:"true"`
+	Priority     string              `yaml:"priority" json:"priority" required:"true"`
+	Flags        []string            `yaml:"flags" json:"flags"`
+	ValidFrom    time.Time           `yaml:"valid_from" json:"valid_from" required:"true"`
+	ValidTo      time.Time           `yaml:"valid_to" json:"valid_to" required:"true"`
+	Offence      *Offence            `yaml:"offence" json:"offence"`
+	Necessity    string              `yaml:"necessity" json:"necessity" required:"true"`
+	Approvals    []Approval          `yaml:"approvals" json:"approvals" required:"true"`
+	Documents    []Document          `yaml:"documents" json:"documents"`
+	Secrecy      *Secrecy            `yaml:"secrecy" json:"secrecy"`
+	TreatyRoute  string              `yaml:"treaty_route" json:"treaty_route" required:"true"`
+	Contract     string              `yaml:"contract_basis" json:"contract_basis"`
+	Linked       []Linked            `yaml:"linked" json:"linked"`
 }
 
 // A LegalBasis is [verify.LegalBasis].
 type LegalBasis struct {
-	Law     string `yaml:"law" required:"true"`
-	Article string `yaml:"article" required:"true"`
+	Law     string `yaml:"law" json:"law" required:"true"`
+	Article string `yaml:"article" json:"article" required:"true"`
 }
 
 // An Offence is [verify.Offence].
 type Offence struct {
-	Category        string `yaml:"category" required:"true"`
-	Provision       string `yaml:"provision" required:"true"`
-	MaxPenaltyYears int    `yaml:"max_penalty_years"`
+	Category        string `yaml:"category" json:"category" required:"true"`
+	Provision       string `yaml:"provision" json:"provision" required:"true"`
+	MaxPenaltyYears int    `yaml:"max_penalty_years" json:"max_penalty_years"`
 }
 
 // An Approval is [verify.LegalApproval].
 type Approval struct {
-	Kind      string    `yaml:"kind" required:"true"`
-	Reference string    `yaml:"reference" required:"true"`
-	Approver  string    `yaml:"approver" required:"true"`
-	Role      string    `yaml:"role" required:"true"`
-	Time      time.Time `yaml:"time" required:"true"`
+	Kind      string    `yaml:"kind" json:"kind" required:"true"`
+	Reference string    `yaml:"reference" json:"reference" required:"true"`
+	Approver  string    `yaml:"approver" json:"approver" required:"true"`
+	Role      string    `yaml:"role" json:"role" required:"true"`
+	Time      time.Time `yaml:"time" json:"time" required:"true"`
 }
 
 // A Document is a file that goes with the request. Hash and size are taken
 // from it.
 type Document struct {
-	File      string `yaml:"file" required:"true"` // relative to the request's folder
-	MediaType string `yaml:"media_type"`           // absent: by the name of the file
-	Language  string `yaml:"language" required:"true"`
+	File      string `yaml:"file" json:"file" required:"true"` // relative to the request's folder
+	MediaType string `yaml:"media_type" json:"media_type"`     // absent: by the name of the file
+	Language  string `yaml:"language" json:"language" required:"true"`
 }
 
 // A Secrecy is [verify.Secrecy].
 type Secrecy struct {
-	Basis    LegalBasis `yaml:"basis" required:"true"`
-	From     time.Time  `yaml:"from" required:"true"`
-	Until    *time.Time `yaml:"until"`
-	ReviewAt *time.Time `yaml:"review_at"`
-	Scope    string     `yaml:"scope" required:"true"`
+	Basis    LegalBasis `yaml:"basis" json:"basis" required:"true"`
+	From     time.Time  `yaml:"from" json:"from" required:"true"`
+	Until    *time.Time `yaml:"until" json:"until"`
+	ReviewAt *time.Time `yaml:"review_at" json:"review_at"`
+	Scope    string     `yaml:"scope" json:"scope" required:"true"`
 }
 
 // A Linked is [verify.LinkedCase].
 type Linked struct {
-	Relation string        `yaml:"relation" required:"true"`
-	Case     bonded.CaseID `yaml:"case" required:"true"`
+	Relation string        `yaml:"relation" json:"relation" required:"true"`
+	Case     bonded.CaseID `yaml:"case" json:"case" required:"true"`
 }
 
 // A Task is [verify.CaseTask].
 type Task struct {
-	Kind         string     `yaml:"kind" required:"true"`
-	Targets      []Target   `yaml:"targets" required:"true"`
-	DataClass    string     `yaml:"data_class" required:"true"`
-	Collection   string     `yaml:"collection" required:"true"`
-	FieldsWanted []string   `yaml:"fields_wanted" required:"true"`
-	From         *time.Time `yaml:"from"`
-	To           *time.Time `yaml:"to"`
-	MaxSubjects  int        `yaml:"max_subjects" required:"true"`
-	HoldUntil    *time.Time `yaml:"hold_until"`
-	Note         string     `yaml:"note"`
+	Kind         string     `yaml:"kind" json:"kind" required:"true"`
+	Targets      []Target   `yaml:"targets" json:"targets" required:"true"`
+	DataClass    string     `yaml:"data_class" json:"data_class" required:"true"`
+	Collection   string     `yaml:"collection" json:"collection" required:"true"`
+	FieldsWanted []string   `yaml:"fields_wanted" json:"fields_wanted" required:"true"`
+	From         *time.Time `yaml:"from" json:"from"`
+	To           *time.Time `yaml:"to" json:"to"`
+	MaxSubjects  int        `yaml:"max_subjects" json:"max_subjects" required:"true"`
+	HoldUntil    *time.Time `yaml:"hold_until" json:"hold_until"`
+	Note         string     `yaml:"note" json:"note"`
 }
 
 // A Target is [verify.CaseTarget].
 type Target struct {
-	Format string `yaml:"format" required:"true"`
-	Value  string `yaml:"value" required:"true"` // personal data: never in an error
-}
-
-// Parse reads a request strictly. Errors have code bad_config and name file,
-// line and column; they never show a value.
-func Parse(name string, b []byte) (*File, error) {
-	f := new(File)
-	if err := yamlstrict.Decode(name, b, f); err != nil {
-		return nil, err
-	}
-	return f, nil
+	Format string `yaml:"format" json:"format" required:"true"`
+	Value  string `yaml:"value" json:"value" required:"true"` // personal data: never in an error
 }
 
 func wrong(field, message, hint string) error {
@@ -265,6 +254,22 @@ type Asker struct {
 // documents are returned for upload. Errors have code invalid or too_large and
 // name the document.
 func (f *File) Request(folder fs.FS, by Asker) (*verify.CaseRequest, []Content, error) {
+	r := f.Bare(by)
+	var docs []Content
+	for i := range f.Authorisation.Documents {
+		d, c, err := f.Authorisation.Documents[i].Read(folder)
+		if err != nil {
+			return nil, nil, err
+		}
+		r.Authorisation.Documents = append(r.Authorisation.Documents, *d)
+		docs = append(docs, *c)
+	}
+	return r, docs, nil
+}
+
+// Bare makes the request of f without its documents, for a caller who has
+// hashed them.
+func (f *File) Bare(by Asker) *verify.CaseRequest {
 	a := &f.Authorisation
 	r := &verify.CaseRequest{
 		Format: verify.LabelRequest, Cell: f.Cell, Kind: f.Kind, Nonce: by.Nonce, Filed: by.Now.UTC().Truncate(time.Second),
@@ -303,16 +308,7 @@ func (f *File) Request(folder fs.FS, by Asker) (*verify.CaseRequest, []Content, 
 		}
 		r.Tasks = append(r.Tasks, c)
 	}
-	var docs []Content
-	for i := range a.Documents {
-		d, c, err := a.Documents[i].Read(folder)
-		if err != nil {
-			return nil, nil, err
-		}
-		r.Authorisation.Documents = append(r.Authorisation.Documents, *d)
-		docs = append(docs, *c)
-	}
-	return r, docs, nil
+	return r
 }
 
 func utc(t *time.Time) *time.Time {

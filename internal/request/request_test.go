@@ -3,6 +3,7 @@ package request_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"regexp"
 	"strings"
 	"testing"
@@ -144,4 +145,33 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("what is signed cannot be read: %v", err)
 		}
 	})
+}
+
+func TestCheckNamesThePathOfWhatIsMissing(t *testing.T) {
+	for _, c := range []struct {
+		field string
+		spoil func(*request.File)
+	}{
+		{"", func(*request.File) {}},
+		{"officer", func(f *request.File) { f.Officer = "" }},
+		{"authorisation.reference", func(f *request.File) { f.Authorisation.Reference = "" }},
+		{"authorisation.valid_to", func(f *request.File) { f.Authorisation.ValidTo = time.Time{} }},
+		{"authorisation.approvals[0].approver", func(f *request.File) { f.Authorisation.Approvals[0].Approver = "" }},
+		{"authorisation.secrecy.basis.law", func(f *request.File) {
+			f.Authorisation.Secrecy = &request.Secrecy{From: by.Now, Scope: "both"}
+		}},
+		{"tasks[0].targets[0].value", func(f *request.File) { f.Tasks[0].Targets[0].Value = "*" }},
+		{"tasks[0].fields_wanted[1]", func(f *request.File) { f.Tasks[0].FieldsWanted[1] = "*" }},
+		{"tasks", func(f *request.File) { f.Tasks = nil }},
+	} {
+		f, err := request.Parse("request.yaml", []byte(filled()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.spoil(f)
+		var e *bonded.Error
+		if err := f.Check(); c.field == "" && err != nil || c.field != "" && (!errors.As(err, &e) || e.Code != bonded.CodeInvalid || e.Field != c.field) {
+			t.Errorf("%s: %v", c.field, err)
+		}
+	}
 }
