@@ -17,11 +17,19 @@ export CGO_ENABLED := 0
 # Real public officeholders, for tests that import them; skipped when absent.
 export BONDED_OFFICEHOLDERS ?= $(abspath $(wildcard ../shared/data/officeholders.csv))
 
-.PHONY: build run test generate lint bench bench-large fuzz crash e2e cross clean tools
+.PHONY: build wasm run test generate lint bench bench-large fuzz crash e2e cross clean tools
 
-build:
+build: wasm
 	@mkdir -p $(BIN)
 	$(GO) build $(GOFLAGS_BUILD) -o $(BIN)/ ./cmd/...
+
+# What the pages of requesters compute with. The server looks for it beside
+# itself; wasm_exec.js is that of the compiler.
+wasm:
+	@mkdir -p $(BIN)
+	GOOS=js GOARCH=wasm $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/officer.wasm ./cmd/bonded-officer-wasm
+	gzip -9 -n -f $(BIN)/officer.wasm
+	cp "$$($(GO) env GOROOT)/lib/wasm/wasm_exec.js" $(BIN)/officer-exec.js
 
 # The main job, end to end, on the embedded default. INPUT= names a CSV of
 # people; relative paths count from here. ARGS=--exit stops when it is done.

@@ -87,6 +87,7 @@ var types = map[string]string{
 	".js":   "text/javascript; charset=utf-8",
 	".svg":  "image/svg+xml",
 	".wasm": "application/wasm",
+	".gz":   "application/gzip",
 	".html": "text/html; charset=utf-8",
 	".json": "application/json",
 }

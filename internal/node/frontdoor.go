@@ -35,6 +35,7 @@ type FrontDoorConfig struct {
 	Horizon     Duration        `yaml:"horizon"`      // from a slot to the date at which its leaves open; absent: 2160h. It cannot change later
 	PackageLife Duration        `yaml:"package_life"` // of a scope and its release package; absent: 720h
 	DraftLife   Duration        `yaml:"draft_life"`   // in which the documents of a request come; absent: 24h
+	Officers    string          `yaml:"officers"`     // folder with the program of the officers' pages; absent: that of the running program
 	Rules       rules.Overrides `yaml:"rules"`        // what the pack leaves to the cell
 	Notice      notice.Config   `yaml:"notice" required:"true"`
 }
@@ -44,6 +45,7 @@ type door struct {
 	db      *sqldb.DB
 	book    *casebook.Book
 	service *frontdoor.Service
+	rules   *rules.Rules
 }
 
 // openFrontDoor opens the ledger of cases and the front door over the vault.
@@ -79,7 +81,7 @@ func (n *vaultNode) openFrontDoor(ctx context.Context) error {
 		return err
 	}
 	// 2. Its database, with the ledger of cases in it.
-	door := new(door)
+	door := &door{rules: pack}
 	if door.db, err = sqldb.Open(ctx, sqldb.Config{Path: filepath.Join(n.dir, "cases.db"), Logger: n.log}); err != nil {
 		return err
 	}

@@ -393,6 +393,13 @@ func (n *vaultNode) run(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.Handle("/", face)
 	mux.Handle("/ledger/", http.StripPrefix("/ledger", n.ledger.Handler()))
+	if n.door != nil {
+		pages, err := n.officersPages()
+		if err != nil {
+			return err
+		}
+		mux.Handle("/officers/", pages)
+	}
 
 	g.Go(func() error { headroom.Keep(ctx, heapHeadroom); return nil })
 	g.Go(func() error { n.stream.run(ctx); return nil })

@@ -114,6 +114,12 @@ func (r *Rules) ChallengeWindow(process string) time.Duration {
 	return r.Timer(TimerChallenge)
 }
 
+// DataClasses returns every data class, from what says least about a person.
+func (r *Rules) DataClasses() []ClassRule { return r.p.DataClasses }
+
+// Approvals returns everything that a process type may need.
+func (r *Rules) Approvals() []ApprovalRule { return r.p.Approvals }
+
 // RejectCode returns what the pack says of a reason to refuse, and whether it
 // knows it.
 func (r *Rules) RejectCode(id RejectCode) (RejectRule, bool) {
