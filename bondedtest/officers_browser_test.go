@@ -108,8 +108,8 @@ func TestE2EOfficerFilesAndOpensByClicking(t *testing.T) {
 	if n := len(b.texts("#package-checks .badge.good")); n != 8 {
 		t.Errorf("%d checks hold", n)
 	}
-	if got := b.texts("#package-table [data-value]"); len(got) != 2 || b.texts(`#package-table [data-value="phone"]`)[0] != s.phone || b.texts(`#package-table [data-value="` + quorumField + `"]`)[0] != s.born {
-		t.Errorf("the page shows %q, not %s and %s", got, s.phone, s.born)
+	if got := b.texts("#package-table [data-value]"); len(got) != 3 || b.texts(`#package-table [data-value="phone"]`)[0] != s.phone || b.texts(`#package-table [data-value="` + quorumField + `"]`)[0] != s.born || b.texts(`#package-table [data-value="person_id"]`)[0] != s.id {
+		t.Errorf("the page shows %q, not %s, %s and what they were found by", got, s.phone, s.born)
 	}
 	b.click("#package-csv")
 	b.click("#package-json")
@@ -120,7 +120,7 @@ func TestE2EOfficerFilesAndOpensByClicking(t *testing.T) {
 		}
 	}
 	must(t, json.Unmarshal(b.file(id.String()+".json"), &object))
-	if !strings.Contains(csv, s.phone) || !strings.Contains(csv, s.born) || strings.Contains(csv, s.name) || len(object.Items) != 1 || len(object.Items[0].Fields) != 2 {
+	if !strings.Contains(csv, s.phone) || !strings.Contains(csv, s.born) || strings.Contains(csv, s.name) || len(object.Items) != 1 || len(object.Items[0].Fields) != 3 {
 		t.Errorf("the files hold\n%s\n%+v", csv, object)
 	}
 
@@ -187,6 +187,7 @@ func fillRequest(b *tab, s named, document string) {
 		"authorisation-necessity":             "The account was used for the fraud under investigation, and these fields tell its holder apart.",
 		"authorisation-approvals-0-approver":  "Central authority", "authorisation-approvals-0-reference": "ZK 12/26",
 		"authorisation-documents-0-language": "en", "tasks-0-collection": "users", "tasks-0-fields_wanted": "phone, " + quorumField,
+		"authorisation-offence-category": "fraud", "authorisation-offence-provision": "Section 263 StGB",
 		"tasks-0-targets-0-format": "person_id", "tasks-0-targets-0-value": s.id,
 	} {
 		b.write("#f-"+id, text)

@@ -52,7 +52,10 @@ func (c *serveCmd) Run(e *env, all *commands) error {
 	if err != nil {
 		return bonded.Wrap(bonded.CodeInvalid, err, "cannot listen on "+c.Listen)
 	}
-	page := custodian.NewPage(f, door, ln.Addr().String())
+	page, err := custodian.NewPage(f, door, ln.Addr().String())
+	if err != nil {
+		return err
+	}
 	srv := &http.Server{Handler: page, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 5 * time.Minute, MaxHeaderBytes: 16 << 10}
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(ln) }()

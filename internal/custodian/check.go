@@ -61,12 +61,37 @@ func refuse(rule, format string, args ...any) error {
 // Check fetches a case and verifies it. An error with code forbidden says what
 // does not hold: nothing of the case is to be signed then.
 func (f *Folder) Check(ctx context.Context, door Door, id bonded.CaseID) (*Checked, error) {
-	return f.check(ctx, door, id, true)
+	return f.check(ctx, door, id, true, func(Step) {})
+}
+
+// A Step is one part of [Folder.Check].
+type Step string
+
+// Steps of a check, in their order. A step that was not passed when the check
+// ended is the one that does not hold.
+const (
+	StepCustody   Step = "custody"   // the custodians' key sets, ordered, certified and witnessed
+	StepRegister  Step = "register"  // everybody in the register, confirmed and witnessed
+	StepRequest   Step = "request"   // the request, signed by the officer
+	StepDecisions Step = "decisions" // who decided, and two people who did not draft
+	StepConflict  Step = "conflict"  // this custodian does not belong to whoever asks
+	StepRules     Step = "rules"     // the rules that this program was built with
+	StepScope     Step = "scope"     // the scope, and its witnessed entry
+	StepEntry     Step = "entry"     // what that entry commits to, and the term
+	StepItems     Step = "items"     // every item, against the tasks and the digest
+)
+
+// Steps are all of them, in their order.
+var Steps = []Step{StepCustody, StepRegister, StepRequest, StepDecisions, StepConflict, StepRules, StepScope, StepEntry, StepItems}
+
+// CheckStepwise is [Folder.Check] and says of each step that it was passed.
+func (f *Folder) CheckStepwise(ctx context.Context, door Door, id bonded.CaseID, passed func(Step)) (*Checked, error) {
+	return f.check(ctx, door, id, true, passed)
 }
 
 // check is [Folder.Check]. Without proofs those of the envelopes are left out,
 // for a caller who computes from each and checks it then.
-func (f *Folder) check(ctx context.Context, door Door, id bonded.CaseID, proofs bool) (*Checked, error) {
+func (f *Folder) check(ctx context.Context, door Door, id bonded.CaseID, proofs bool, passed func(Step)) (*Checked, error) {
 	if _, err := f.Refresh(ctx, door); err != nil {
 		return nil, err
 	}
@@ -74,13 +99,15 @@ func (f *Folder) check(ctx context.Context, door Door, id bonded.CaseID, proofs 
 	if err != nil {
 		return nil, err
 	}
-	c, err := f.checkDossier(id, d)
+	passed(StepCustody)
+	c, err := f.checkDossier(id, d, passed)
 	if err != nil {
 		return nil, notHeld(err)
 	}
 	if err := f.checkItems(ctx, door, c, d, proofs); err != nil {
 		return nil, notHeld(err)
 	}
+	passed(StepItems)
 	return c, nil
 }
 
@@ -95,7 +122,7 @@ func notHeld(err error) error {
 	return err
 }
 
-func (f *Folder) checkDossier(id bonded.CaseID, d *apitype.CaseDossier) (*Checked, error) {
+func (f *Folder) checkDossier(id bonded.CaseID, d *apitype.CaseDossier, passed func(Step)) (*Checked, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	chain, err := f.proven()
@@ -110,28 +137,38 @@ func (f *Folder) checkDossier(id bonded.CaseID, d *apitype.CaseDossier) (*Checke
 	if err != nil {
 		return nil, err
 	}
+	passed(StepRegister)
 	// 2. Who asks, for what.
 	req, officer, agency, err := reg.CheckRequest(d.Request, f.conf.Cell)
 	if err != nil {
 		return nil, err
 	}
 	c := &Checked{Case: id, State: d.Case.State, Request: req, Officer: officer, Agency: agency, Documents: req.Authorisation.Documents, Items: d.Items}
+	passed(StepRequest)
 	// 3. Who decided, and what is left of the tasks.
 	if err := c.decided(reg, d); err != nil {
 		return nil, err
 	}
+	passed(StepDecisions)
 	if err := f.conflict(c, reg); err != nil {
 		return nil, err
 	}
+	passed(StepConflict)
 	// 4. By which rule.
 	if err := c.allowed(); err != nil {
 		return nil, err
 	}
+	passed(StepRules)
 	// 5. The scope that stands in the ledger, and what its entry commits to.
 	if err := f.scope(c, d); err != nil {
 		return nil, err
 	}
-	return c, f.held(c, reg, d)
+	passed(StepScope)
+	if err := f.held(c, reg, d); err != nil {
+		return nil, err
+	}
+	passed(StepEntry)
+	return c, nil
 }
 
 // register verifies the entries of the register that the dossier shows.

@@ -120,7 +120,7 @@ func (f *Folder) Compute(ctx context.Context, door Door, id bonded.CaseID) (bool
 		return false, err
 	}
 	// 2. The case, as if it were seen for the first time, and our own word.
-	c, err := f.check(ctx, door, id, false)
+	c, err := f.check(ctx, door, id, false, func(Step) {})
 	if err != nil {
 		return false, err
 	}

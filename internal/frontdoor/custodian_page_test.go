@@ -17,12 +17,12 @@ import (
 	"bonded/verify"
 )
 
-// A browser keeps cookies and follows nothing.
+// A browser says of each call where it comes from, as browsers do, and follows
+// nothing.
 type browser struct {
-	t      *testing.T
-	page   http.Handler
-	host   string
-	cookie *http.Cookie
+	t    *testing.T
+	page http.Handler
+	host string
 }
 
 // ask makes one call to the page; change alters it before it is sent.
@@ -31,9 +31,7 @@ func (b *browser) ask(method, target string, form url.Values, change ...func(*ht
 	r := httptest.NewRequest(method, target, strings.NewReader(form.Encode()))
 	r.Host = b.host
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if b.cookie != nil {
-		r.AddCookie(b.cookie)
-	}
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
 	for _, f := range change {
 		f(r)
 	}
@@ -45,7 +43,7 @@ func (b *browser) ask(method, target string, form url.Values, change ...func(*ht
 		b.t.Fatal(err)
 	}
 	if c := res.Cookies(); len(c) > 0 {
-		b.cookie = c[0]
+		b.t.Errorf("the page sets a cookie, which every port of this machine would get: %v", c)
 	}
 	return res.StatusCode, res.Header, string(body)
 }
@@ -61,34 +59,36 @@ func TestCustodiansPageActsOnlyForWhoHasItsLinkAndReadIt(t *testing.T) {
 	})
 	f := c.folders["firm-1"]
 	door := c.client(f)
-	page := program.NewPage(f, door, "127.0.0.1:4711")
+	page, err := program.NewPage(f, door, "127.0.0.1:4711")
+	c.must(err)
 	b := &browser{t: t, page: page, host: "127.0.0.1:4711"}
-	path := "/case/" + id.String()
+	root := strings.TrimPrefix(page.Link(), "http://127.0.0.1:4711")
+	path := root + "case/" + id.String()
 
-	// 1. Nobody without the link, and nobody by another name of this machine.
-	if code, _, _ := b.ask("GET", "/", nil); code != http.StatusForbidden {
-		t.Errorf("without the link: %d", code)
+	// 1. Nobody without the link, nobody by another name of this machine, and
+	// nobody from another page, whatever its port.
+	for _, at := range []string{"/", "/?key=00", "/case/" + id.String(), "/" + strings.Repeat("0", 32) + "/", strings.TrimSuffix(root, "/")} {
+		if code, _, _ := b.ask("GET", at, nil); code != http.StatusForbidden {
+			t.Errorf("without the link, %s: %d", at, code)
+		}
 	}
-	if code, _, _ := b.ask("GET", "/?key=00", nil); code != http.StatusForbidden {
-		t.Errorf("with another key: %d", code)
-	}
-	link := strings.TrimPrefix(page.Link(), "http://127.0.0.1:4711")
-	if code, _, _ := b.ask("GET", link, nil, func(r *http.Request) { r.Host = "rebound.example:4711" }); code != http.StatusMisdirectedRequest || b.cookie != nil {
+	if code, _, _ := b.ask("GET", root, nil, func(r *http.Request) { r.Host = "rebound.example:4711" }); code != http.StatusMisdirectedRequest {
 		t.Errorf("under another name: %d", code)
 	}
-	code, h, _ := b.ask("GET", link, nil)
-	if code != http.StatusSeeOther || h.Get("Location") != "/" || b.cookie == nil || !b.cookie.HttpOnly || b.cookie.SameSite != http.SameSiteStrictMode {
-		t.Fatalf("with the link: %d, %v, cookie %v", code, h, b.cookie)
+	if code, _, _ := b.ask("GET", root, nil, func(r *http.Request) { r.Host = "127.0.0.1:4712" }); code != http.StatusMisdirectedRequest {
+		t.Errorf("at another port: %d", code)
 	}
-	good := *b.cookie
-	b.cookie.Value = strings.Repeat("0", 32)
-	if code, _, _ := b.ask("GET", "/", nil); code != http.StatusForbidden {
-		t.Errorf("with another cookie: %d", code)
+	for _, site := range []string{"cross-site", "same-site"} {
+		if code, _, _ := b.ask("GET", root, nil, func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", site) }); code != http.StatusForbidden {
+			t.Errorf("from a page that is %s: %d", site, code)
+		}
 	}
-	b.cookie = &good
+	if code, _, _ := b.ask("GET", root, nil, func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "none") }); code != http.StatusOK {
+		t.Errorf("with the link: %d", code)
+	}
 
 	// 2. What it shows: everything of the case, nothing that runs.
-	code, h, body := b.ask("GET", "/", nil)
+	code, h, body := b.ask("GET", root, nil)
 	if code != http.StatusOK || !strings.Contains(body, path) {
 		t.Errorf("%d\n%s", code, body)
 	}
@@ -96,7 +96,14 @@ func TestCustodiansPageActsOnlyForWhoHasItsLinkAndReadIt(t *testing.T) {
 	if !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "frame-ancestors 'none'") || strings.Contains(policy, "unsafe") {
 		t.Errorf("the policy is %s", policy)
 	}
-	if code, h, css := b.ask("GET", "/style.css", nil); code != http.StatusOK || !strings.HasPrefix(h.Get("Content-Type"), "text/css") || !strings.Contains(css, "prefers-color-scheme") {
+	if h.Get("X-Frame-Options") != "DENY" || h.Get("Referrer-Policy") != "no-referrer" || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Cache-Control") != "no-store" {
+		t.Errorf("the headers are %v", h)
+	}
+	style := regexp.MustCompile(`href="([^"]*\.css)"`).FindStringSubmatch(body)
+	if style == nil {
+		t.Fatalf("no stylesheet\n%s", body)
+	}
+	if code, h, css := b.ask("GET", style[1], nil); code != http.StatusOK || !strings.HasPrefix(h.Get("Content-Type"), "text/css") || !strings.Contains(css, "prefers-color-scheme") {
 		t.Errorf("the stylesheet: %d", code)
 	}
 	_, _, body = b.ask("GET", path, nil)
@@ -129,19 +136,24 @@ func TestCustodiansPageActsOnlyForWhoHasItsLinkAndReadIt(t *testing.T) {
 		site string
 		want int
 	}{
-		"without the token":      {with("form", ""), "same-origin", http.StatusForbidden},
-		"with the cookie for it": {with("form", good.Value), "same-origin", http.StatusForbidden},
-		"from another site":      {form, "cross-site", http.StatusForbidden},
-		"for another scope":      {with("scope", strings.Repeat("0", 64)), "same-origin", http.StatusConflict},
-		"too long":               {with("reason", strings.Repeat("x", 64<<10)), "same-origin", http.StatusForbidden},
+		"without the token":              {with("form", ""), "same-origin", http.StatusForbidden},
+		"with the link's secret for it":  {with("form", strings.Trim(root, "/")), "same-origin", http.StatusForbidden},
+		"from another site":              {form, "cross-site", http.StatusForbidden},
+		"from another port":              {form, "same-site", http.StatusForbidden},
+		"of a browser that does not say": {form, "", http.StatusForbidden},
+		"for another scope":              {with("scope", strings.Repeat("0", 64)), "same-origin", http.StatusForbidden},
+		"that is too long":               {with("reason", strings.Repeat("x", 64<<10)), "same-origin", http.StatusForbidden},
 	} {
 		code, _, _ := b.ask("POST", path, x.form, func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", x.site) })
 		if code != x.want {
 			t.Errorf("a form %s: %d, not %d", name, code, x.want)
 		}
 	}
+	if code, _, _ := b.ask("POST", root+"case/"+bonded.CaseID{Cell: "eu", ID: bonded.ID{1}}.String(), form); code != http.StatusForbidden {
+		t.Errorf("a form for another case: %d", code)
+	}
 	tell(c, "/dossier", func(d *apitype.CaseDossier) { d.Officer = nil })
-	if code, _, body := b.ask("POST", path, form); code != http.StatusConflict || !strings.Contains(body, "do not approve") {
+	if code, _, body := b.ask("POST", path, form); code != http.StatusConflict || !strings.Contains(body, "do not approve") || strings.Contains(body, "Approve exactly this") || !strings.Contains(body, "does not hold") {
 		t.Errorf("a case that does not hold: %d", code)
 	}
 	c.lies.Store(nil)
@@ -165,9 +177,16 @@ func TestCustodiansPageActsOnlyForWhoHasItsLinkAndReadIt(t *testing.T) {
 	}
 	// Another custodian refuses there, with a reason.
 	f = c.folders["firm-2"]
-	b.page = program.NewPage(f, c.client(f), b.host)
-	b.ask("GET", strings.TrimPrefix(b.page.(*program.Page).Link(), "http://"+b.host), nil)
-	_, _, body = b.ask("GET", path, nil)
+	second, err := program.NewPage(f, c.client(f), b.host)
+	c.must(err)
+	if code, _, _ := (&browser{t: t, page: second, host: b.host}).ask("GET", path, nil); code != http.StatusForbidden {
+		t.Errorf("the link of another start: %d", code)
+	}
+	b.page, path = second, strings.TrimPrefix(second.Link(), "http://"+b.host)+"case/"+id.String()
+	_, _, body = b.ask("GET", path+"?lang=zh-Hans", nil)
+	if !strings.Contains(body, "将打开的内容") || !strings.Contains(body, `lang="zh-Hans"`) {
+		t.Errorf("in Chinese\n%s", body)
+	}
 	for _, m := range hidden.FindAllStringSubmatch(body, -1) {
 		form.Set(m[1], m[2])
 	}
@@ -179,7 +198,13 @@ func TestCustodiansPageActsOnlyForWhoHasItsLinkAndReadIt(t *testing.T) {
 	if _, _, body := b.ask("POST", path, form); !strings.Contains(body, "You have refused this scope") {
 		t.Errorf("refused\n%s", body)
 	}
-	if code, _, _ := b.ask("GET", "/case/"+bonded.NewID().Hex(), nil); code != http.StatusOK {
+	_, _, body = b.ask("GET", strings.TrimPrefix(second.Link(), "http://"+b.host)+"status", nil)
+	for _, want := range []string{"The article is another.", "Your own book", "epoch 1"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("%q is not on\n%s", want, body)
+		}
+	}
+	if code, _, _ := b.ask("GET", strings.TrimPrefix(second.Link(), "http://"+b.host)+"case/"+bonded.NewID().Hex(), nil); code != http.StatusOK {
 		t.Errorf("a case that is none: %d", code)
 	}
 }

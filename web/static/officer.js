@@ -23,7 +23,7 @@ const when = (s) => (s ? new Date(s).toLocaleString(lang, { dateStyle: 'medium',
 const count = (n) => Number(n).toLocaleString(lang);
 
 // clean takes out what would let a text look like another one.
-const clean = (s) => String(s ?? '').replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
+const clean = (s) => String(s ?? '').replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, '\ufffd');
 
 // ---- Elements.
 
@@ -714,6 +714,13 @@ function put(into, path, value) {
   });
 }
 
+form.addEventListener('input', (e) => {
+  const field = e.target.closest('[data-field]');
+  if (!field) return;
+  field.querySelector('.error').hidden = true;
+  e.target.removeAttribute('aria-invalid');
+});
+
 const visible = (field) => !field.closest('[hidden]:not([data-view])');
 
 // read makes the request of the form; missing lists the paths left empty.
@@ -766,7 +773,9 @@ function mend(wrong) {
     error.hidden = false;
     control(field)?.setAttribute('aria-invalid', 'true');
     input.id ||= idOf(path);
-    links.push(h('li', {}, h('a', { href: `#${input.id}`, onclick: (e) => { e.preventDefault(); input.focus(); } }, field.querySelector('label')?.firstChild.textContent.trim() || pathWords(path), ': ', text)));
+    const name = [field.querySelector('label')?.firstChild.textContent.trim() || pathWords(path)];
+    for (let row = field.closest('[data-row]'); row; row = row.parentElement.closest('[data-row]')) name.unshift(row.querySelector(':scope > legend').textContent.trim());
+    links.push(h('li', {}, h('a', { href: `#${input.id}`, onclick: (e) => { e.preventDefault(); input.focus(); } }, name.join(' · ')), text === t('needed') ? '' : `: ${text}`));
   }
   return links;
 }
