@@ -181,6 +181,7 @@ func (b *tab) file(name string) []byte {
 // and narrow, if BONDED_SHOTS names a folder.
 func (b *tab) shoot(name string) {
 	b.t.Helper()
+	b.audit(name)
 	dir := os.Getenv("BONDED_SHOTS")
 	if dir == "" {
 		return
@@ -199,6 +200,33 @@ func (b *tab) shoot(name string) {
 		}
 	}
 	b.do(chromedp.EmulateViewport(1280, 900))
+}
+
+// audit has axe-core look at the page, light and dark, if BONDED_AXE names the
+// file of it.
+func (b *tab) audit(name string) {
+	b.t.Helper()
+	path := os.Getenv("BONDED_AXE")
+	if path == "" {
+		return
+	}
+	axe, err := os.ReadFile(path)
+	must(b.t, err)
+	if !eval[bool](b, "typeof axe !== 'undefined'") {
+		eval[any](b, string(axe)+"; true")
+	}
+	for _, scheme := range []string{"light", "dark"} {
+		_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+		})
+		must(b.t, err)
+		found, err := chromedp.Run(b.ctx, chromedp.Evaluate[[]string](
+			`axe.run().then((r) => r.violations.flatMap((v) => v.nodes.map((n) => v.id + ': ' + n.html.slice(0, 200))))`, chromedp.EvalAwaitPromise))
+		must(b.t, err)
+		for _, f := range found {
+			b.t.Errorf("%s, %s: %s", name, scheme, f)
+		}
+	}
 }
 
 // officerProgram builds what the officers' pages compute with, beside the

@@ -782,7 +782,7 @@ func cases(p *locale.Printer) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 52, "<div id=\"who\" class=\"card\"></div><div id=\"cases-problem\" hidden></div><div id=\"cases-list\" aria-live=\"polite\"></div></section>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 52, "<div id=\"who\" class=\"card stack\"></div><div id=\"cases-problem\" hidden></div><div id=\"cases-list\" aria-live=\"polite\"></div></section>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

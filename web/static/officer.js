@@ -356,7 +356,7 @@ function table(caption, head, rows, attributes = {}) {
   return h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': caption }, h('table', { class: 'cards', ...attributes },
     h('caption', {}, caption),
     h('thead', {}, h('tr', {}, head.map((c) => h('th', { scope: 'col' }, c)))),
-    h('tbody', {}, rows.map((r) => h('tr', {}, r.map((c, i) => h('td', { 'data-label': head[i] }, c)))))));
+    h('tbody', {}, rows.map((r) => h('tr', {}, r.map((c, i) => h('td', { 'data-label': head[i] }, h('span', {}, c))))))));
 }
 
 // ---- One case.
@@ -585,7 +585,7 @@ function showForm() {
   if (formReady) return;
   formReady = true;
   const powers = me.agency?.powers ?? [];
-  fill($('f-authorisation-process_type'), law.processes.filter((p) => powers.includes(p.id) && !p.room_only).map((p) => [p.id, `${processWords(p.id)} (${p.instrument})`]));
+  fill($('f-authorisation-process_type'), law.processes.filter((p) => powers.includes(p.id) && !p.room_only).map((p) => [p.id, processWords(p.id)]));
   $('f-authorisation-jurisdiction').value = me.agency?.country ?? '';
   $('f-kind').value = 'disclosure';
   $('f-authorisation-priority').value = 'routine';
@@ -685,6 +685,7 @@ function processChanged() {
   if (!p) return;
   facts.replaceChildren(
     h('strong', {}, processWords(p.id)),
+    h('p', { class: 'small', lang: 'en' }, p.instrument),
     h('p', {}, p.kind === 'preserve' ? t('file.preserves', { days: count(p.hold_days) }) : t('file.opens', { classes: p.opens.map(className).join('; ') })),
     h('p', {}, t('file.people', { n: count(p.people) }), ' ', p.window_days ? t('file.window', { n: count(p.window_days) }) : ''));
   const offence = $('part-offence');
