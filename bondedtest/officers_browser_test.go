@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"bonded"
+	"bonded/client"
+	"bonded/internal/apitype"
 	"bonded/internal/recipient"
 	"bonded/verify"
 )
@@ -65,7 +67,7 @@ func TestE2EOfficerFilesAndOpensByClicking(t *testing.T) {
 	}
 
 	// 3. The request, with something missing at first.
-	s := o.named()
+	s := o.hostile()
 	order := filepath.Join(b.saved, "order.txt")
 	must(t, os.WriteFile(order, []byte("Order of the court, file 4711\n"), 0o600))
 	b.click(`[data-tab="file"]`)
@@ -120,7 +122,7 @@ func TestE2EOfficerFilesAndOpensByClicking(t *testing.T) {
 		}
 	}
 	must(t, json.Unmarshal(b.file(id.String()+".json"), &object))
-	if !strings.Contains(csv, s.phone) || !strings.Contains(csv, s.born) || strings.Contains(csv, s.name) || len(object.Items) != 1 || len(object.Items[0].Fields) != 3 {
+	if !strings.Contains(csv, s.phone) || !strings.Contains(csv, strings.ReplaceAll(s.born, `"`, `""`)) || strings.Contains(csv, s.name) || len(object.Items) != 1 || len(object.Items[0].Fields) != 3 {
 		t.Errorf("the files hold\n%s\n%+v", csv, object)
 	}
 
@@ -161,6 +163,115 @@ func TestE2EOfficerFilesAndOpensByClicking(t *testing.T) {
 	b.set("#f-authorisation-priority", "emergency")
 	b.set("#f-authorisation-process_type", "mlat")
 	b.shoot("officers-file-zh")
+	if eval[bool](b, "'evil' in window") {
+		t.Error("a value ran")
+	}
+
+	// 8. What else an officer does.
+	b.click(`[data-tab="cases"]`)
+	b.click("#forget")
+	b.see("#view-start")
+	if got := b.text("main"); strings.Contains(got, id.String()) {
+		t.Errorf("forgotten, and still shown: %s", got)
+	}
+	officerActs(b, o, pages)
+}
+
+// officerActs uploads, answers, accepts and withdraws by clicking.
+func officerActs(b *tab, o *door, pages string) {
+	t := o.t
+	b.open(pages + "?lang=en")
+	b.see("#view-start")
+	b.choose("#f-key_file", o.key(doorOfficer))
+	b.write("#f-officer", doorOfficer)
+	b.click("#open-key")
+	b.see("#cases-list .empty")
+
+	// 1. A document that is owed: another one is not taken.
+	r := o.made(doorOfficer, o.text(doorOfficer, doorAgency, o.named(), ""))
+	st, err := verify.NewStatement(r)
+	must(t, err)
+	st.Sign(verify.LabelRequest, doorOfficer, o.keys(doorOfficer).Signing)
+	res, err := o.asOfficer(doorOfficer).FileCase(o.ctx(), st)
+	must(t, err)
+	b.click("#cases-refresh")
+	b.click(`#cases-list a[href="#/case/` + res.Case.String() + `"]`)
+	b.see("#document-0")
+	b.choose("#document-0", o.key(doorOfficer))
+	b.click("#case-body form:has(#document-0) button")
+	b.see("#case-body .notice.bad")
+	b.shoot("officers-draft")
+	b.choose("#document-0", filepath.Join(o.dir, "order.txt"))
+	b.click("#case-body form:has(#document-0) button")
+	b.see(`#case-asked[data-state="submitted"]`)
+
+	// 2. A question, whose text is text.
+	o.decide("intake-1", res.Case, "take", nil)
+	o.decide("intake-1", res.Case, "forward", nil)
+	o.decide("legal-2", res.Case, "clarify", func(_ *apitype.CaseView, d *verify.CaseDecision) { d.Reason = "Which <b>account</b>?" })
+	b.click("#case-refresh")
+	b.see("#answer-text")
+	b.shoot("officers-question")
+	if got := b.text("#case-body blockquote"); got != "Which <b>account</b>?" {
+		t.Errorf("the question is %q", got)
+	}
+	b.write("#answer-text", "The one in the order.")
+	b.click("#answer")
+	b.see(`#case-asked[data-state="under_review"]`)
+
+	// 3. A narrower scope.
+	o.decide("legal-2", res.Case, "narrow", func(_ *apitype.CaseView, d *verify.CaseDecision) {
+		d.Reason, d.Tasks = "The birth date is not needed.", []verify.TaskChange{{Task: 0, FieldsWanted: []string{"phone"}}}
+	})
+	b.click("#case-refresh")
+	b.see("#accept")
+	if got := b.text("#offered"); !strings.Contains(got, "only the fields phone") {
+		t.Errorf("offered: %q", got)
+	}
+	b.shoot("officers-offer")
+	// The case moved on meanwhile: what was signed is of another state.
+	must(t, decideAs(o, doorOfficer, res.Case, "accept"))
+	b.click("#accept")
+	b.see("#case-body .notice.bad")
+	b.click("#case-refresh")
+	b.see(`#case-asked[data-state="under_review"]`)
+
+	// 4. Withdrawn.
+	eval[any](b, `document.querySelector('#withdraw-text').closest('details').open = true`)
+	b.write("#withdraw-text", "Solved otherwise.")
+	b.click("#withdraw")
+	b.see(`#case-asked[data-state="withdrawn"]`)
+}
+
+// decideAs acts on a case as an officer by another program.
+func decideAs(o *door, officer string, id bonded.CaseID, action string) error {
+	p := o.asOfficer(officer)
+	v, err := p.Case(o.ctx(), id)
+	if err != nil {
+		return err
+	}
+	st, err := verify.NewStatement(&verify.CaseDecision{
+		Format: verify.LabelDecision, Case: id, Person: officer, Role: "requester", Action: action, State: v.State, Number: v.Number, Time: time.Now().UTC().Truncate(time.Second),
+	})
+	if err != nil {
+		return err
+	}
+	st.Sign(verify.LabelDecision, officer, o.keys(officer).Signing)
+	_, err = p.Decide(o.ctx(), id, st)
+	return err
+}
+
+// hostile writes somebody with a value that pages and spreadsheets might run.
+func (o *door) hostile() named {
+	o.t.Helper()
+	s := named{id: "hostile-1", name: "Pat <b>Hostile</b>", phone: "+49 170 1234567", born: `=1+1 <img src=x onerror="window.evil=1">`}
+	in := person(s.id, s.name)
+	in.Values["phone"], in.Values["email"], in.Values[quorumField] = client.Text(s.phone), client.Text("pat@example.org"), client.Text(s.born)
+	poll(o.t, "a record with a field in custody", func() error {
+		_, err := o.app.Put(o.t.Context(), in)
+		return err
+	})
+	return s
 }
 
 // clicker brings an officer into the register whose keys a page made.
