@@ -230,7 +230,7 @@ func officerActs(b *tab, o *door, pages string) {
 	}
 	b.shoot("officers-offer")
 	// The case moved on meanwhile: what was signed is of another state.
-	must(t, decideAs(o, doorOfficer, res.Case, "accept"))
+	must(t, answerAs(o, doorOfficer, res.Case, "By telephone: yes."))
 	b.click("#accept")
 	b.see("#case-body .notice.bad")
 	b.click("#case-refresh")
@@ -243,15 +243,15 @@ func officerActs(b *tab, o *door, pages string) {
 	b.see(`#case-asked[data-state="withdrawn"]`)
 }
 
-// decideAs acts on a case as an officer by another program.
-func decideAs(o *door, officer string, id bonded.CaseID, action string) error {
+// answerAs answers as an officer by another program.
+func answerAs(o *door, officer string, id bonded.CaseID, reason string) error {
 	p := o.asOfficer(officer)
 	v, err := p.Case(o.ctx(), id)
 	if err != nil {
 		return err
 	}
 	st, err := verify.NewStatement(&verify.CaseDecision{
-		Format: verify.LabelDecision, Case: id, Person: officer, Role: "requester", Action: action, State: v.State, Number: v.Number, Time: time.Now().UTC().Truncate(time.Second),
+		Format: verify.LabelDecision, Case: id, Person: officer, Role: "requester", Action: verify.ActionAnswer, Reason: reason, State: v.State, Number: v.Number, Time: time.Now().UTC().Truncate(time.Second),
 	})
 	if err != nil {
 		return err

@@ -116,8 +116,8 @@ func (p *Pages) page(w http.ResponseWriter, r *http.Request) {
 func wordsOf(p *locale.Printer) map[string]string {
 	out := map[string]string{}
 	for _, k := range p.Keys() {
-		if strings.HasPrefix(k, prefix) {
-			out[strings.TrimPrefix(k, prefix)] = p.T(k)
+		if name, ours := strings.CutPrefix(k, prefix); ours {
+			out[name] = p.T(k)
 		}
 	}
 	return out

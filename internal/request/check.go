@@ -45,7 +45,7 @@ func check(path string, v reflect.Value) error {
 			return &bonded.Error{Code: bonded.CodeInvalid, Field: at, Message: "a required field is missing", Hint: "fill it in"}
 		}
 	}
-	w, ok := v.Addr().Interface().(interface{ Validate() error })
+	w, ok := reflect.TypeAssert[interface{ Validate() error }](v.Addr())
 	if !ok {
 		return nil
 	}

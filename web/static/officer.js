@@ -8,6 +8,8 @@ const cell = meta('bonded-cell');
 const idle = 15 * 60 * 1000;
 const maxDocument = 16 * 1024 * 1024;
 const maxShown = 500; // rows of a package
+let shown = null; // the case as it was shown: what is signed names its state
+let formReady = false;
 
 const [words, law] = await Promise.all([meta('bonded-words'), meta('bonded-rules')].map(async (u) => (await fetch(u, { credentials: 'omit' })).json()));
 
@@ -94,7 +96,7 @@ function explain(place, e, field = true) {
 
 // ---- The worker: it alone has the key.
 
-const me = { worker: null, calls: new Map(), last: 0, loaded: null, person: '', entry: null, agency: null, timer: 0 };
+const me = { worker: null, calls: new Map(), last: 0, loaded: null, person: '', entry: null, agency: null, timer: 0, since: 0 };
 
 function begin() {
   me.worker = new Worker(meta('bonded-worker'));
@@ -136,7 +138,9 @@ function forget(why) {
   me.worker?.terminate();
   for (const c of me.calls.values()) c.no(new Problem({ code: 'unauthenticated', message: '' }));
   me.calls.clear();
-  Object.assign(me, { worker: null, person: '', entry: null, agency: null });
+  Object.assign(me, { worker: null, person: '', entry: null, agency: null, since: 0 });
+  shown = null;
+  formReady = false;
   clearTimeout(me.timer);
   for (const u of urls.splice(0)) URL.revokeObjectURL(u);
   for (const id of ['who', 'cases-list', 'case-body', 'package-result']) $(id).replaceChildren();
@@ -153,10 +157,19 @@ function forget(why) {
 }
 
 function awake() {
-  if (!me.person) return;
+  if (!me.person || slept()) return;
+  me.since = Date.now();
   clearTimeout(me.timer);
   me.timer = setTimeout(() => forget(true), idle);
 }
+
+// slept forgets if the time is over that no timer saw: machines sleep.
+function slept() {
+  const over = me.person && me.since && Date.now() - me.since > idle;
+  if (over) forget(true);
+  return over;
+}
+document.addEventListener('visibilitychange', slept);
 for (const e of ['pointerdown', 'keydown']) addEventListener(e, awake, { passive: true });
 addEventListener('pagehide', () => forget(false));
 addEventListener('pageshow', (e) => { if (e.persisted) location.reload(); });
@@ -360,8 +373,6 @@ function table(caption, head, rows, attributes = {}) {
 }
 
 // ---- One case.
-
-let shown = null; // the case as it was shown: what is signed names its state
 
 async function showCase(id) {
   if (shown?.case !== id) {
@@ -579,7 +590,6 @@ async function openPackage(v, body, own) {
 // ---- Filing a request.
 
 const form = $('file-form');
-let formReady = false;
 
 function showForm() {
   if (formReady) return;
