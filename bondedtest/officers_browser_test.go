@@ -225,7 +225,7 @@ func officerActs(b *tab, o *door, pages string) {
 	})
 	b.click("#case-refresh")
 	b.see("#accept")
-	if got := b.text("#offered"); !strings.Contains(got, "only the fields phone") {
+	if got := b.text("#offered"); !strings.Contains(got, "only these fields: phone") {
 		t.Errorf("offered: %q", got)
 	}
 	b.shoot("officers-offer")
