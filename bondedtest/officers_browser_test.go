@@ -241,6 +241,14 @@ func officerActs(b *tab, o *door, pages string) {
 	b.write("#withdraw-text", "Solved otherwise.")
 	b.click("#withdraw")
 	b.see(`#case-asked[data-state="withdrawn"]`)
+
+	// 5. Left alone, even by a machine that slept: forgotten.
+	eval[any](b, `{ const now = Date.now; Date.now = () => now() + 16 * 60 * 1000; document.dispatchEvent(new Event('visibilitychange')); true }`)
+	b.see("#locked-note")
+	b.see("#view-start")
+	if got := b.text("main"); strings.Contains(got, res.Case.String()) || eval[string](b, "document.querySelector('#case-body').textContent") != "" {
+		t.Errorf("left alone, and still shown: %s", got)
+	}
 }
 
 // answerAs answers as an officer by another program.
