@@ -63,6 +63,7 @@ type vaultNode struct {
 	lawChanges time.Time // when a rule of law changes its status next; zero if none is known
 	registry   *prometheus.Registry
 
+	desk        *desk         // nil: the cell has no console
 	door        *door         // nil: the cell takes no cases
 	check       bool          // the operator's own files are to be checked, whatever is in force
 	policyText  []byte        // in force
@@ -115,6 +116,10 @@ func RunVault(ctx context.Context, dir string, o Options, log *slog.Logger) erro
 		return err
 	}
 	defer n.closeFrontDoor()
+	if err := n.openConsole(ctx); err != nil {
+		return err
+	}
+	defer n.closeConsole()
 	// 5. Everything that runs until the end.
 	return n.run(ctx)
 }
@@ -393,6 +398,7 @@ func (n *vaultNode) run(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.Handle("/", face)
 	mux.Handle("/ledger/", http.StripPrefix("/ledger", n.ledger.Handler()))
+	n.serveConsole(ctx, g, mux)
 
 	g.Go(func() error { headroom.Keep(ctx, heapHeadroom); return nil })
 	g.Go(func() error { n.stream.run(ctx); return nil })
