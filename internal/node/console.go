@@ -8,7 +8,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -23,7 +25,18 @@ import (
 // A ConsoleConfig is the section console of vault.yaml. Without it the cell has
 // no pages for people.
 type ConsoleConfig struct {
-	Origin string `yaml:"origin" required:"true"` // as browsers have it: scheme://host[:port]
+	Origin string      `yaml:"origin" required:"true"` // as browsers have it: scheme://host[:port]
+	OIDC   *OIDCConfig `yaml:"oidc"`                   // absent: people sign in with passkeys only
+}
+
+// An OIDCConfig names an identity provider by which people may sign in
+// besides, to read.
+type OIDCConfig struct {
+	Issuer           string            `yaml:"issuer" required:"true"`
+	ClientID         string            `yaml:"client_id" required:"true"`
+	ClientSecretFile string            `yaml:"client_secret_file"`     // absent: a public client
+	Claim            string            `yaml:"claim" required:"true"`  // of the id token, that says who it is
+	People           map[string]string `yaml:"people" required:"true"` // value of the claim → id in the register
 }
 
 // validate checks the section beside the front door's.
@@ -64,6 +77,10 @@ func (n *vaultNode) openConsole(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	idp, err := n.identityProvider(c.OIDC)
+	if err != nil {
+		return err
+	}
 	d := new(desk)
 	if d.db, err = sqldb.Open(ctx, sqldb.Config{Path: filepath.Join(n.dir, "console.db"), Logger: n.log}); err != nil {
 		return err
@@ -71,13 +88,30 @@ func (n *vaultNode) openConsole(ctx context.Context) error {
 	d.pages, err = console.New(ctx, console.Config{
 		Cell: n.conf.Cell, Origin: c.Origin, DB: d.db, Cases: n.door.service, Vault: n.vault, Ledger: n.ledger,
 		Directory: func() *verify.Directory { d, _, _ := n.cells.get(); return d },
-		Grant:     n.vault.Grant, Locale: words, Now: time.Now, Logger: n.log,
+		Grant:     n.vault.Grant, Locale: words, OIDC: idp, Now: time.Now, Logger: n.log,
 	})
 	if err != nil {
 		return errors.Join(err, d.db.Close())
 	}
 	n.desk = d
 	return nil
+}
+
+func (n *vaultNode) identityProvider(c *OIDCConfig) (*console.OIDC, error) {
+	if c == nil {
+		return nil, nil //nolint:nilnil // absent is no error here
+	}
+	out := &console.OIDC{Issuer: c.Issuer, ClientID: c.ClientID, Claim: c.Claim, People: c.People}
+	if c.ClientSecretFile == "" {
+		return out, nil
+	}
+	path := resolve(n.dir, c.ClientSecretFile)
+	b, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, &bonded.Error{Code: bonded.CodeConfig, Field: path, Message: "the client secret cannot be read", Err: err}
+	}
+	out.ClientSecret = strings.TrimSpace(string(b))
+	return out, nil
 }
 
 // closeConsole closes what openConsole opened.

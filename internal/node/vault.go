@@ -387,8 +387,12 @@ func (n *vaultNode) run(ctx context.Context) error {
 	if n.door != nil {
 		cases = n.door.service
 	}
+	var pages api.Console
+	if n.desk != nil {
+		pages = n.desk.pages
+	}
 	face, err := api.New(api.Config{
-		Service: n.vault, Cases: cases, Cell: n.conf.Cell, Directory: raw, Registry: n.registry, Logger: n.log,
+		Service: n.vault, Cases: cases, Console: pages, Cell: n.conf.Cell, Directory: raw, Registry: n.registry, Logger: n.log,
 		Limits: api.Limits{InFlight: n.conf.InFlight, PerSecond: float64(n.conf.RatePerMin) / 60, Burst: n.conf.RatePerMin / 60},
 	})
 	if err != nil {
