@@ -162,7 +162,7 @@ func (c *Console) signedIn(r *http.Request) (*who, *session) {
 		c.note(r, err)
 		return nil, nil
 	}
-	if now.Sub(s.Made) >= sessionLife || now.Sub(s.Seen) >= sessionIdle {
+	if s.over(now) {
 		c.note(r, c.store.dropSession(ctx, s.Hash))
 		return nil, nil
 	}
@@ -178,6 +178,11 @@ func (c *Console) signedIn(r *http.Request) (*who, *session) {
 		c.note(r, c.store.seenSession(ctx, s.Hash, now))
 	}
 	return w, s
+}
+
+// over reports whether a session has ended by the clock.
+func (s *session) over(now time.Time) bool {
+	return now.Sub(s.Made) >= sessionLife || now.Sub(s.Seen) >= sessionIdle
 }
 
 func (c *Console) note(r *http.Request, err error) {

@@ -28,7 +28,7 @@ func (x *visit) settingsPage() error {
 	}
 	live := all[:0]
 	for _, s := range all {
-		if now := x.c.cfg.Now(); now.Sub(s.Made) < sessionLife && now.Sub(s.Seen) < sessionIdle {
+		if !s.over(x.c.cfg.Now()) {
 			live = append(live, s)
 		}
 	}

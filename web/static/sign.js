@@ -294,7 +294,7 @@ const decisionLabel = "bonded/decision/1";
 function decide(form) {
   const shown = form.dataset;
   run(form, async () => {
-    const draft = await post(form.action, new FormData(form));
+    const draft = await post(form.getAttribute("action"), new FormData(form));
     const body = bytes(draft.body);
     const said = JSON.parse(new TextDecoder().decode(body));
     for (const name of ["format", "case", "person", "action", "state", "number"]) {
