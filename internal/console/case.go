@@ -374,5 +374,16 @@ func (x *visit) detail(e *apitype.CaseEntryView) string {
 	if _, ok := x.c.rules.RejectCode(rules.RejectCode(e.Detail)); ok {
 		return x.rejectText(e.Detail)
 	}
-	return x.Or("casedetail."+e.Detail, e.Detail)
+	words := strings.Fields(e.Detail)
+	for i, w := range words {
+		switch {
+		case x.Has("casedetail." + w):
+			words[i] = x.T("casedetail." + w)
+		case x.Has("caseprio." + w):
+			words[i] = x.T("caseprio." + w)
+		default:
+			words[i] = x.processTitle(w)
+		}
+	}
+	return strings.Join(words, ", ")
 }
