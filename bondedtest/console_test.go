@@ -45,11 +45,21 @@ func chromium(t *testing.T, origin string) *browser {
 	must(t, chromedp.Do(ctx, chromedp.Navigate("about:blank")))
 	_, err = chromedp.Call(ctx, webauthn.Enable, webauthn.EnableParams{})
 	must(t, err)
-	_, err = chromedp.Call(ctx, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{Options: &webauthn.VirtualAuthenticatorOptions{
-		Protocol: "ctap2", Ctap2version: "ctap2_1", Transport: "internal", HasResidentKey: true, HasUserVerification: true, IsUserVerified: true, HasPrf: true, AutomaticPresenceSimulation: true,
-	}})
-	must(t, err)
+	b.authenticator("internal")
 	return b
+}
+
+// authenticator adds one that says yes, and returns what removes it.
+func (b *browser) authenticator(transport webauthn.AuthenticatorTransport) func() {
+	b.t.Helper()
+	r, err := chromedp.Call(b.ctx, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{Options: &webauthn.VirtualAuthenticatorOptions{
+		Protocol: "ctap2", Ctap2version: "ctap2_1", Transport: transport, HasResidentKey: true, HasUserVerification: true, IsUserVerified: true, HasPrf: true, AutomaticPresenceSimulation: true,
+	}})
+	must(b.t, err)
+	return func() {
+		_, err := chromedp.Call(b.ctx, webauthn.RemoveVirtualAuthenticator, webauthn.RemoveVirtualAuthenticatorParams{AuthenticatorID: r.AuthenticatorID})
+		must(b.t, err)
+	}
 }
 
 // do runs actions in turn, each within a while.
@@ -168,22 +178,50 @@ func (b *browser) decide(id bonded.CaseID, action string, fill ...chromedp.Actio
 }
 
 // TestE2EConsole decides a case by clicking: people enrol, sign in, and sign
-// decisions by keys that only their passkeys open.
+// decisions by keys that only their passkeys open. Then others try.
 func TestE2EConsole(t *testing.T) {
 	o := openDoor(t)
 	id := o.file(doorOfficer, o.text(doorOfficer, doorAgency, o.named(), ""))
-	intake := o.enrol("intake-1")
+	intake, legal := o.enrol("intake-1"), o.enrol("legal-1")
+	t.Run("a case is decided by clicking", func(t *testing.T) { o.on(t).clicked(intake.on(t), legal.on(t), id) })
+	t.Run("another passkey holds the same key", func(t *testing.T) { anotherPasskey(o.on(t), legal.on(t)) })
+	t.Run("a new key awaits the register", func(t *testing.T) { newKey(o.on(t)) })
+	t.Run("links work once", func(t *testing.T) { usedLink(o.on(t)) })
+	t.Run("pages stand alone", func(t *testing.T) { headers(o.on(t), legal.on(t)) })
+	t.Run("forms of others are refused", func(t *testing.T) { forgery(o.on(t), legal.on(t)) })
+	t.Run("sessions are not guessed, chosen or kept", func(t *testing.T) { sessions(o.on(t), intake.on(t)) })
+	t.Run("nothing leads elsewhere", func(t *testing.T) { redirects(o.on(t)) })
+	t.Run("decisions are not exchanged", func(t *testing.T) { exchanged(o.on(t), legal.on(t), id) })
+	t.Run("cases are for those who may know", func(t *testing.T) { strangers(o.on(t), id) })
+	t.Run("whoever is suspended is out at once", func(t *testing.T) { suspended(o.on(t), intake.on(t)) })
+	t.Run("an identity provider lets people read", func(t *testing.T) { provider(o.on(t), id) })
+	t.Run("nobody tries codes", func(t *testing.T) { guessing(o.on(t)) })
+}
+
+// on returns the browser for a subtest.
+func (b *browser) on(t *testing.T) *browser {
+	c := *b
+	c.t = t
+	return &c
+}
+
+// clicked leads a case from its filing to a narrower scope.
+func (o *door) clicked(intake, legal *browser, id bonded.CaseID) {
 	intake.shot("settings")
 	intake.visit("/console/cases")
 	intake.shot("cases")
 	intake.decide(id, "take")
 	intake.decide(id, "forward", chromedp.SendKeys(chromedp.CSS("#reason-forward"), "agency and officer are known"))
-	legal := o.enrol("legal-1")
-	legal.visit("/console/cases/" + id.String())
+	legal.visit("/console/cases/" + id.String() + "?reveal=1")
 	legal.shot("case")
+	legal.visit("/console/cases/" + id.String() + "?lang=zh-Hans")
+	legal.shot("case-zh")
+	legal.visit("/console/settings?lang=en")
 	legal.decide(id, "narrow", chromedp.Click(chromedp.CSS("#act-narrow input[name=fields_0][value=phone]")),
 		chromedp.SendKeys(chromedp.CSS("#reason-narrow"), "the telephone number is not needed"))
-	if v := o.view(id); v.State != "narrowed" {
-		t.Fatalf("the case is %s", v.State)
+	legal.shot("case-narrowed")
+	v := o.view(id)
+	if v.State != "narrowed" || len(v.Tasks[0].FieldsWanted) != 2 {
+		o.t.Fatalf("the case is %s, fields %v", v.State, v.Tasks[0].FieldsWanted)
 	}
 }
