@@ -156,11 +156,11 @@ func provider(o *door, id bonded.CaseID) {
 		p.set(alg, nil)
 		c := o.client()
 		res := o.through(c, "/console/oidc/start?next="+url.QueryEscape("/console/cases/"+id.String()))
-		if res.StatusCode != http.StatusOK || res.Header.Get("Refresh") != "0; url=/console/cases/"+id.String() {
-			o.t.Fatalf("%s: %d %s", alg, res.StatusCode, res.Header.Get("Refresh"))
+		if res.status != http.StatusOK || res.header.Get("Refresh") != "0; url=/console/cases/"+id.String() {
+			o.t.Fatalf("%s: %d %s", alg, res.status, res.header.Get("Refresh"))
 		}
-		if res := o.through(c, "/console/cases/"+id.String()); res.StatusCode != http.StatusOK || res.Request.URL.Path != "/console/cases/"+id.String() {
-			o.t.Errorf("the guardian does not read the case: %d %s", res.StatusCode, res.Request.URL)
+		if res := o.through(c, "/console/cases/"+id.String()); res.status != http.StatusOK || res.at.Path != "/console/cases/"+id.String() {
+			o.t.Errorf("the guardian does not read the case: %d %s", res.status, res.at)
 		}
 	}
 
@@ -181,10 +181,10 @@ func provider(o *door, id bonded.CaseID) {
 	} {
 		p.set(x.alg, x.spin)
 		c := o.client()
-		if res := o.through(c, "/console/oidc/start"); res.StatusCode != http.StatusUnauthorized && res.StatusCode != http.StatusForbidden {
-			o.t.Errorf("%s: %d", what, res.StatusCode)
+		if res := o.through(c, "/console/oidc/start"); res.status != http.StatusUnauthorized && res.status != http.StatusForbidden {
+			o.t.Errorf("%s: %d", what, res.status)
 		}
-		if res := o.through(c, "/console/settings"); res.Request.URL.Path != "/console/sign-in" {
+		if res := o.through(c, "/console/settings"); res.at.Path != "/console/sign-in" {
 			o.t.Errorf("%s: signed in", what)
 		}
 	}
@@ -197,12 +197,19 @@ func (o *door) client() *http.Client {
 	return &http.Client{Jar: jar}
 }
 
-func (o *door) through(c *http.Client, path string) *http.Response {
+func (o *door) through(c *http.Client, path string) *landed {
 	o.t.Helper()
 	r, err := http.NewRequestWithContext(o.ctx(), http.MethodGet, o.origin()+path, nil)
 	must(o.t, err)
 	res, err := c.Do(r)
 	must(o.t, err)
 	must(o.t, res.Body.Close())
-	return res
+	return &landed{res.StatusCode, res.Header, res.Request.URL}
+}
+
+// A landed is where a request has led.
+type landed struct {
+	status int
+	header http.Header
+	at     *url.URL
 }

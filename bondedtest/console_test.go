@@ -57,7 +57,7 @@ func (b *browser) authenticator(transport webauthn.AuthenticatorTransport) func(
 	}})
 	must(b.t, err)
 	return func() {
-		_, err := chromedp.Call(b.ctx, webauthn.RemoveVirtualAuthenticator, webauthn.RemoveVirtualAuthenticatorParams{AuthenticatorID: r.AuthenticatorID})
+		_, err := chromedp.Call(b.ctx, webauthn.RemoveVirtualAuthenticator, webauthn.RemoveVirtualAuthenticatorParams(r))
 		must(b.t, err)
 	}
 }
@@ -98,15 +98,6 @@ func (b *browser) text(css string) string {
 	if err != nil {
 		b.t.Fatalf("%s: %v\nthe page says:\n%s", css, err, b.words())
 	}
-	return s
-}
-
-func (b *browser) eval(js string) string {
-	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, consolePatience)
-	defer cancel()
-	s, err := chromedp.Run(ctx, chromedp.Evaluate[string](js, chromedp.EvalAwaitPromise))
-	must(b.t, err)
 	return s
 }
 
@@ -184,6 +175,7 @@ func TestE2EConsole(t *testing.T) {
 	id := o.file(doorOfficer, o.text(doorOfficer, doorAgency, o.named(), ""))
 	intake, legal := o.enrol("intake-1"), o.enrol("legal-1")
 	t.Run("a case is decided by clicking", func(t *testing.T) { o.on(t).clicked(intake.on(t), legal.on(t), id) })
+	t.Run("a court's order is put on file", func(t *testing.T) { o.on(t).ruled(legal.on(t)) })
 	t.Run("another passkey holds the same key", func(t *testing.T) { anotherPasskey(o.on(t), legal.on(t)) })
 	t.Run("a new key awaits the register", func(t *testing.T) { newKey(o.on(t)) })
 	t.Run("links work once", func(t *testing.T) { usedLink(o.on(t)) })
@@ -223,5 +215,26 @@ func (o *door) clicked(intake, legal *browser, id bonded.CaseID) {
 	v := o.view(id)
 	if v.State != "narrowed" || len(v.Tasks[0].FieldsWanted) != 2 {
 		o.t.Fatalf("the case is %s, fields %v", v.State, v.Tasks[0].FieldsWanted)
+	}
+}
+
+// ruled brings a case before a court by clicking, and enters its order, which
+// is uploaded.
+func (o *door) ruled(legal *browser) {
+	id := o.file(doorOfficer, o.text(doorOfficer, doorAgency, o.named(), ""))
+	o.approved(id)
+	_, err := o.Await(o.ctx(), "legal-1", id, "challenge_window")
+	must(o.t, err)
+	legal.decide(id, "challenge", chromedp.SendKeys(chromedp.CSS("#reason-challenge"), "the law does not cover the class"))
+	order := filepath.Join(o.dir, "ruling.txt")
+	must(o.t, os.WriteFile(order, []byte("The court has decided: it does\n"), 0o600))
+	legal.decide(id, "rule",
+		chromedp.SetUploadFiles(chromedp.CSS("#document-rule"), []string{order}),
+		chromedp.Click(chromedp.CSS("#act-rule input[name=answer][value=end]")),
+		chromedp.SetValue(chromedp.CSS("#code-rule"), "no_legal_basis"))
+	legal.shot("case-ruled")
+	v := o.view(id)
+	if v.State != "rejected" || v.RejectCode != "no_legal_basis" || len(v.Documents) != 2 {
+		o.t.Fatalf("the case is %s, %s, with %d documents", v.State, v.RejectCode, len(v.Documents))
 	}
 }

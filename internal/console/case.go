@@ -15,6 +15,7 @@ import (
 	"bonded/internal/apitype"
 	"bonded/internal/frontdoor/rules"
 	"bonded/internal/operator"
+	"bonded/internal/ui"
 	"bonded/verify"
 )
 
@@ -106,15 +107,12 @@ func awaits(can []string) bool {
 
 // stateKind is the mark of a state.
 func stateKind(state string) string {
-	switch rules.State(state) {
-	case rules.StateDelivered, rules.StateRatified, rules.StateClosed:
-		return "good"
-	case rules.StateRejected, rules.StateWithdrawn, rules.StateLapsed, rules.StateUnratified:
-		return ""
-	case rules.StateEmergencyOpened, rules.StateChallenged:
-		return "warn"
+	kinds := map[rules.State]string{
+		rules.StateDelivered: ui.Good, rules.StateRatified: ui.Good, rules.StateClosed: ui.Good,
+		rules.StateRejected: ui.Plain, rules.StateWithdrawn: ui.Plain, rules.StateLapsed: ui.Plain, rules.StateUnratified: ui.Plain,
+		rules.StateEmergencyOpened: ui.Warn, rules.StateChallenged: ui.Warn,
 	}
-	return "info"
+	return kindOf(kinds, rules.State(state))
 }
 
 // A caseFile is one case as its page shows it.
@@ -228,7 +226,7 @@ func (x *visit) caseDocument() error {
 	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
 	h.Set("Content-Security-Policy", "default-src 'none'; sandbox; frame-ancestors 'none'")
 	h.Set("Content-Length", strconv.Itoa(len(b)))
-	_, _ = x.w.Write(b) // the asker is gone if this fails
+	_, _ = x.w.Write(b) //nolint:gosec // to be kept, never shown; the asker is gone if this fails
 	return nil
 }
 
@@ -320,23 +318,24 @@ func size(x *visit, n int64) string {
 }
 
 func priorityKind(p string) string {
-	switch rules.Priority(p) {
-	case rules.PriorityEmergency:
-		return "bad"
-	case rules.PriorityUrgent:
-		return "warn"
-	}
-	return ""
+	return map[rules.Priority]string{rules.PriorityEmergency: ui.Bad, rules.PriorityUrgent: ui.Warn}[rules.Priority(p)]
 }
 
 func taskKind(status string) string {
-	switch rules.TaskState(status) {
-	case rules.TaskRefused, rules.TaskLapsed, rules.TaskWithdrawn:
-		return "warn"
-	case rules.TaskOpened, rules.TaskDelivered, rules.TaskApproved:
-		return "good"
+	kinds := map[rules.TaskState]string{
+		rules.TaskRefused: ui.Warn, rules.TaskLapsed: ui.Warn, rules.TaskWithdrawn: ui.Warn,
+		rules.TaskOpened: ui.Good, rules.TaskDelivered: ui.Good, rules.TaskApproved: ui.Good,
 	}
-	return "info"
+	return kindOf(kinds, rules.TaskState(status))
+}
+
+// kindOf returns the mark of something on its way, which all are that have no
+// other.
+func kindOf[T comparable](kinds map[T]string, v T) string {
+	if k, ok := kinds[v]; ok {
+		return k
+	}
+	return ui.Info
 }
 
 func (x *visit) processTitle(id string) string {

@@ -364,7 +364,7 @@ func (x *visit) decide() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := data.(*drafted) //nolint:forcetypeassert // of this kind
+	d := data.(*drafted) //nolint:errcheck // of this kind
 	if d.id != id || d.digest != sha256.Sum256(q.Statement.Body) || len(q.Statement.Signatures) != 1 || q.Statement.Signatures[0].Signer != x.who.Person {
 		return nil, &bonded.Error{Code: bonded.CodeForbidden, Rules: []string{"console.draft"}, Field: "statement", Message: "this is not the decision that was drafted here", Hint: "open the case again and decide anew"}
 	}

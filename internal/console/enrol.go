@@ -218,7 +218,7 @@ func (x *visit) enrolFinish() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := data.(*enrolling) //nolint:forcetypeassert // of this kind
+	e := data.(*enrolling) //nolint:errcheck // of this kind
 	if e.person != v.Person {
 		return nil, &bonded.Error{Code: bonded.CodeForbidden, Field: "code", Message: "this link is for somebody else"}
 	}
@@ -284,7 +284,7 @@ func (x *visit) addKeyFinish() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := data.(*adding) //nolint:forcetypeassert // of this kind
+	a := data.(*adding) //nolint:errcheck // of this kind
 	if err := x.confirm(a.confirm, q.Confirm); err != nil {
 		return nil, err
 	}

@@ -91,8 +91,8 @@ func (x *visit) oidcStart() error {
 		return err
 	}
 	// Lax: it comes back with the visitor, whom another site sends.
-	http.SetCookie(x.w, &http.Cookie{Name: oidcCookie, Value: browser, Path: "/console/oidc/", MaxAge: int(ceremonyLife / time.Second), HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: x.c.secure()})
-	http.Redirect(x.w, x.r, oauth.AuthCodeURL(state, oidc.Nonce(nonce), oauth2.S256ChallengeOption(a.verifier)), http.StatusSeeOther)
+	http.SetCookie(x.w, &http.Cookie{Name: oidcCookie, Value: browser, Path: "/console/oidc/", MaxAge: int(ceremonyLife / time.Second), HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: x.c.secure()}) //nolint:gosec // secure with https
+	http.Redirect(x.w, x.r, oauth.AuthCodeURL(state, oidc.Nonce(nonce), oauth2.S256ChallengeOption(a.verifier)), http.StatusSeeOther)                                                                          //nolint:gosec // to the provider of the configuration
 	return nil
 }
 
@@ -108,7 +108,7 @@ func (x *visit) oidcCallback() error {
 		if err != nil {
 			return err
 		}
-		a := data.(*asked) //nolint:forcetypeassert // of this kind
+		a := data.(*asked) //nolint:errcheck // of this kind
 		k, err := x.r.Cookie(oidcCookie)
 		if err != nil || subtle.ConstantTimeCompare([]byte(k.Value), []byte(a.browser)) != 1 {
 			return badToken(err)

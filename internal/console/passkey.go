@@ -133,7 +133,7 @@ func (x *visit) signInFinish() (any, error) {
 				return nil, errors.New("another user")
 			}
 			return user, nil
-		}, *data.(*webauthn.SessionData), answer) //nolint:forcetypeassert // of this kind
+		}, *data.(*webauthn.SessionData), answer) //nolint:errcheck // of this kind
 		if err != nil {
 			return badPasskey(err)
 		}
@@ -170,16 +170,6 @@ type sealedKey struct {
 	ID      protocol.URLEncodedBase64 `json:"id"`
 	Salt    protocol.URLEncodedBase64 `json:"salt"`
 	Wrapped protocol.URLEncodedBase64 `json:"wrapped"`
-}
-
-// A step is a decision, or another use of the signing key, that the passkey
-// has to confirm.
-type step struct {
-	webauthn *webauthn.SessionData
-	digest   [32]byte // of what is to be signed
-	creation *webauthn.SessionData
-	salt     []byte
-	nonce    []byte
 }
 
 // stepUp begins a use of the signing key: what passkeys may confirm it, and

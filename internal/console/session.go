@@ -230,7 +230,7 @@ func (x *visit) begin(person, way string, p *passkey) error {
 }
 
 func (x *visit) setCookie(value string, age int) {
-	http.SetCookie(x.w, &http.Cookie{
+	http.SetCookie(x.w, &http.Cookie{ //nolint:gosec // secure with https
 		Name: x.c.cookieName(), Value: value, Path: "/", MaxAge: age, HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: x.c.secure(),
 	})
 }
@@ -284,7 +284,7 @@ func (x *visit) parseForm() (err error) {
 	switch t {
 	case "multipart/form-data":
 		x.r.Body = http.MaxBytesReader(x.w, x.r.Body, maxForm+apitype.MaxDocument)
-		err = x.r.ParseMultipartForm(maxForm + apitype.MaxDocument)
+		err = x.r.ParseMultipartForm(maxForm + apitype.MaxDocument) //nolint:gosec // bounded above
 	case "application/x-www-form-urlencoded":
 		x.r.Body = http.MaxBytesReader(x.w, x.r.Body, maxForm)
 		err = x.r.ParseForm()

@@ -13,7 +13,7 @@ import (
 
 // to sends the visitor to another page of ours.
 func (x *visit) to(path string) error {
-	http.Redirect(x.w, x.r, path, http.StatusSeeOther)
+	http.Redirect(x.w, x.r, path, http.StatusSeeOther) //nolint:gosec // see nextPage
 	return nil
 }
 

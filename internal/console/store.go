@@ -97,6 +97,7 @@ func (s *store) addPasskey(ctx context.Context, p *passkey, invited *[32]byte, n
 	})
 }
 
+//nolint:gosec // no credential, but names of columns
 const passkeyColumns = `SELECT id, person, name, key, salt, wrapped, credential, made, used FROM passkey `
 
 type scanner interface{ Scan(dest ...any) error }

@@ -83,7 +83,7 @@ const langCookie = "bonded-lang"
 // languages are those the reader wants, best first. A choice is kept.
 func (x *visit) languages() []string {
 	if q := x.r.URL.Query().Get("lang"); q != "" && len(q) < 36 {
-		http.SetCookie(x.w, &http.Cookie{Name: langCookie, Value: q, Path: "/console/", MaxAge: 365 * 86400, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: x.c.secure()})
+		http.SetCookie(x.w, &http.Cookie{Name: langCookie, Value: q, Path: "/console/", MaxAge: 365 * 86400, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: x.c.secure()}) //nolint:gosec // secure with https
 		return []string{q}
 	}
 	out := []string{}
