@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/browser"
+	cdpbrowser "github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
@@ -51,8 +51,8 @@ func openTab(t *testing.T, language string) *tab {
 	t.Cleanup(cancel)
 	b := &tab{t: t, ctx: ctx, saved: t.TempDir()}
 	b.do(chromedp.EmulateViewport(1280, 900))
-	_, err := chromedp.CallBrowser(ctx, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
-		Behavior: browser.SetDownloadBehaviorBehaviorAllow, DownloadPath: b.saved,
+	_, err := chromedp.CallBrowser(ctx, cdpbrowser.SetDownloadBehavior, cdpbrowser.SetDownloadBehaviorParams{
+		Behavior: cdpbrowser.SetDownloadBehaviorBehaviorAllow, DownloadPath: b.saved,
 	})
 	must(t, err)
 	go func() {
@@ -202,15 +202,10 @@ func (b *tab) shoot(name string) {
 	b.do(chromedp.EmulateViewport(1280, 900))
 }
 
-// audit has axe-core look at the page, light and dark, if BONDED_AXE names the
-// file of it.
+// audit has axe-core look at the page, light and dark.
 func (b *tab) audit(name string) {
 	b.t.Helper()
-	path := os.Getenv("BONDED_AXE")
-	if path == "" {
-		return
-	}
-	axe, err := os.ReadFile(path)
+	axe, err := os.ReadFile(filepath.Join("testdata", "axe", "axe.min.js"))
 	must(b.t, err)
 	if !eval[bool](b, "typeof axe !== 'undefined'") {
 		eval[any](b, string(axe)+"; true")

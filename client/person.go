@@ -255,6 +255,12 @@ func (p *PersonClient) Confirm(ctx context.Context, c *apitype.RegistryConfirm) 
 	return personCall[apitype.RegistryEntry](ctx, p, http.MethodPost, "/v1/register/confirm", c)
 }
 
+// InviteToConsole makes a link by which a person enrols at the cell's console,
+// once. It is for the administrator and registrars.
+func (p *PersonClient) InviteToConsole(ctx context.Context, person string) (*apitype.ConsoleInvited, error) {
+	return personCall[apitype.ConsoleInvited](ctx, p, http.MethodPost, "/v1/console/invites", &apitype.ConsoleInvite{Person: person})
+}
+
 // StartCeremony begins a ceremony of the custodians.
 func (p *PersonClient) StartCeremony(ctx context.Context, c *apitype.CeremonyStart) (*apitype.CeremonyMessages, error) {
 	return personCall[apitype.CeremonyMessages](ctx, p, http.MethodPost, "/v1/ceremonies", c)

@@ -17,6 +17,7 @@ import (
 type Config struct {
 	Service   Service
 	Cases     Cases         // nil: the cell has no front door; its paths answer unsupported
+	Console   Console       // nil: the cell has no console
 	Cell      bonded.CellID // needed with Cases
 	Directory []byte        // the file cells.json, served as it is
 	Limits    Limits
@@ -59,6 +60,7 @@ func (l Limits) withDefaults() Limits {
 type API struct {
 	service   Service
 	cases     Cases
+	console   Console
 	cell      bonded.CellID
 	people    rates
 	directory atomic.Pointer[[]byte]
@@ -77,7 +79,7 @@ func New(c Config) (*API, error) {
 	if c.Service == nil || len(c.Directory) == 0 {
 		return nil, bonded.Errorf(bonded.CodeConfig, "the face needs a service and a directory file")
 	}
-	a := &API{service: c.Service, cases: c.Cases, cell: c.Cell, limits: c.Limits.withDefaults(), log: c.Logger, mux: http.NewServeMux()}
+	a := &API{service: c.Service, cases: c.Cases, console: c.Console, cell: c.Cell, limits: c.Limits.withDefaults(), log: c.Logger, mux: http.NewServeMux()}
 	a.SetDirectory(c.Directory)
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)

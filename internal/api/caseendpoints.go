@@ -48,7 +48,8 @@ func (a *API) caseEndpoints() map[string]*caseEndpoint {
 		"ceremonyPost": caseBody(func(ctx context.Context, x *caseExchange, m *apitype.CeremonyPost) (*apitype.CeremonyMessages, error) {
 			return c.PostCeremony(ctx, &x.who, x.r.PathValue("id"), m)
 		}),
-		"custody": caseGet(func(ctx context.Context, _ *caseExchange) (*apitype.CustodyChain, error) { return c.Custody(ctx) }),
+		"consoleInvite": casePost(a.invite),
+		"custody":       caseGet(func(ctx context.Context, _ *caseExchange) (*apitype.CustodyChain, error) { return c.Custody(ctx) }),
 		"openings": caseGet(func(ctx context.Context, x *caseExchange) (*apitype.OpeningFeed, error) {
 			return c.Openings(ctx, uint64(x.from)) //nolint:gosec // never negative
 		}),
@@ -139,6 +140,14 @@ func (x *caseExchange) documentHash() (string, error) {
 		return "", &bonded.Error{Code: bonded.CodeInvalid, Field: "sha256", Message: "not a SHA-256", Hint: "64 lower-case hexadecimal digits"}
 	}
 	return h, nil
+}
+
+// invite asks the console for a link.
+func (a *API) invite(ctx context.Context, c *PersonCall, q *apitype.ConsoleInvite) (*apitype.ConsoleInvited, error) {
+	if a.console == nil {
+		return nil, &bonded.Error{Code: bonded.CodeUnsupported, Message: "this cell has no console", Hint: "its operator sets console in vault.yaml"}
+	}
+	return a.console.Invite(ctx, c, q)
 }
 
 func (a *API) putDocument(ctx context.Context, x *caseExchange) (any, error) {

@@ -90,6 +90,7 @@ func caseExamples() map[string]example {
 		"ceremonyStart":   {&apitype.CeremonyStart{Params: []byte{1}, Statement: decision}, board},
 		"ceremony":        {nil, board}, "ceremonyPost": {&apitype.CeremonyPost{Message: []byte{2}}, board},
 		"openingsClosed": {nil, &apitype.OpeningFeed{Openings: []*verify.CaseOpening{exOpening()}, Next: 7}},
+		"consoleInvite":  {&apitype.ConsoleInvite{Person: "legal-1"}, &apitype.ConsoleInvited{Person: "legal-1", Link: "https://console.example.org/console/enrol?code=0123456789", Expires: exLater}},
 		"custody":        {nil, &apitype.CustodyChain{Certificates: []apitype.CustodyLink{{Certificate: []byte{1}, Opening: exOpening(), Proof: "c2sp.org/tlog-proof@v1\n…"}}}},
 		"openings":       {nil, &apitype.OpeningFeed{Openings: []*verify.CaseOpening{exOpening()}, Next: uint64(exTime.Sub(exTime.Add(-time.Second)).Seconds())}},
 	}

@@ -14,6 +14,11 @@ import (
 // A PersonCall is who acts at the front door.
 type PersonCall = apitype.PersonCall
 
+// Console is what the face needs of the pages of a cell.
+type Console interface {
+	Invite(context.Context, *PersonCall, *apitype.ConsoleInvite) (*apitype.ConsoleInvited, error)
+}
+
 // Cases is what the face needs of the front door. Methods may be called from
 // many goroutines and return coded errors; whoever may not know of a case gets
 // the same code withheld as for one that is not there.

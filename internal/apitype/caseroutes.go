@@ -39,6 +39,7 @@ var CaseRoutes = []CaseRoute{
 	{"POST", "/v1/ceremonies", "ceremonyStart", "Begin a ceremony of the custodians", false, mediaJSON, mediaJSON},
 	{"GET", "/v1/ceremonies/{id}", "ceremony", "Read the board of a ceremony", false, "", mediaJSON},
 	{"POST", "/v1/ceremonies/{id}/messages", "ceremonyPost", "Put a message on the board of a ceremony", false, mediaJSON, mediaJSON},
+	{"POST", "/v1/console/invites", "consoleInvite", "Make a link by which a person enrols at the console, once", false, mediaJSON, mediaJSON},
 	{"GET", "/v1/custody", "custody", "Get the certificates of the custodians' key sets", true, "", mediaJSON},
 	{"GET", "/v1/openings", "openings", "Read the openings of case leaves, in the order of their publication", true, "", mediaJSON},
 	{"GET", "/v1/openings/closed", "openingsClosed", "Read the openings of case leaves that are not public yet, as counsel or auditor", false, "", mediaJSON},

@@ -114,6 +114,14 @@ type CaseList struct {
 	Next  string     `json:"next,omitempty"`
 }
 
+// A CaseBoard is the cases that go on, the most urgent first, and how many are
+// in each state.
+type CaseBoard struct {
+	States map[string]int64 `json:"states"`
+	Cases  []CaseView       `json:"cases"`
+	More   bool             `json:"more,omitempty"` // there are more than a board shows
+}
+
 // A CaseDossier is everything a custodian verifies before signing. Statements
 // are as they were signed. People of the cell read it before there is a scope:
 // then scope head, opening and proof are empty.
@@ -230,6 +238,18 @@ type CeremonyMessages struct {
 // CeremonyPost adds one message to the board.
 type CeremonyPost struct {
 	Message []byte `json:"message"`
+}
+
+// ConsoleInvite asks for a link by which a person enrols at the console.
+type ConsoleInvite struct {
+	Person string `json:"person"` // id in the register, now or to be
+}
+
+// ConsoleInvited is such a link. It is shown once and can be used once.
+type ConsoleInvited struct {
+	Person  string    `json:"person"`
+	Link    string    `json:"link"`
+	Expires time.Time `json:"expires"`
 }
 
 // CustodyChain is the certificates of every epoch, oldest first, each with

@@ -50,6 +50,7 @@ type commands struct {
 	Request    requestCommands    `cmd:"" help:"Ask for a case as an officer of an authority, and open what is released."`
 	Case       caseCommands       `cmd:"" help:"List, show and decide cases at the front door."`
 	Register   registerCommands   `cmd:"" help:"Keep the register of agencies and people."`
+	Console    consoleCommands    `cmd:"" help:"Let people in to the console of a cell."`
 	Custodians custodiansCommands `cmd:"" help:"Order ceremonies of the custodians, and verify who they are."`
 	Monitor    monitorCommand     `cmd:"" help:"Watch a ledger: that it only grows, and that all is opened that is due."`
 	Report     reportCommands     `cmd:"" help:"Make the transparency report from the ledger, or sign one as its auditor."`

@@ -6,8 +6,12 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/go-webauthn/webauthn/webauthn"
+	"golang.org/x/time/rate"
+
 	"bonded"
 	"bonded/internal/apitype"
+	"bonded/internal/frontdoor/rules"
 	"bonded/internal/grant"
 	"bonded/internal/locale"
 	"bonded/internal/sqldb"
@@ -27,6 +31,7 @@ type Config struct {
 	Directory func() *verify.Directory // in force
 	Grant     func(principal string) (*grant.Grant, bool)
 	Locale    *locale.Catalogue
+	OIDC      *OIDC            // nil: people sign in with passkeys only
 	Now       func() time.Time // nil: the clock of the machine
 	Logger    *slog.Logger     // nil: nothing is logged
 }
@@ -34,7 +39,9 @@ type Config struct {
 // Cases is what the console needs of the front door: see package api.
 type Cases interface {
 	CountUnauthenticated()
+	Person(ctx context.Context, id string) (*verify.Person, error) // in force, as of now
 	ListCases(ctx context.Context, c *apitype.PersonCall, state, after string) (*apitype.CaseList, error)
+	Board(context.Context, *apitype.PersonCall) (*apitype.CaseBoard, error)
 	Case(context.Context, *apitype.PersonCall, bonded.CaseID) (*apitype.CaseView, error)
 	Document(ctx context.Context, c *apitype.PersonCall, id bonded.CaseID, sha256 string) ([]byte, error)
 	PutDocument(ctx context.Context, c *apitype.PersonCall, id bonded.CaseID, sha256 string, body []byte) (*apitype.CaseResult, error)
@@ -72,19 +79,45 @@ type Ledger interface {
 // A Console is the pages of one cell. It is an [http.Handler] for the paths
 // under /console/ and /static/.
 type Console struct {
-	cfg Config
-	log *slog.Logger
-	mux *http.ServeMux
+	cfg      Config
+	log      *slog.Logger
+	mux      *http.ServeMux
+	store    *store
+	webauthn *webauthn.WebAuthn
+	oidc     *oidcProvider // nil: none
+	rules    *rules.Rules
+	begun    ceremonies
+	failures *limits
+	begins   *limits
 }
 
 // New returns the console of a cell.
-func New(_ context.Context, cfg Config) (*Console, error) {
-	c := &Console{cfg: cfg, log: cfg.Logger, mux: http.NewServeMux()}
+func New(ctx context.Context, cfg Config) (*Console, error) {
+	c := &Console{
+		cfg: cfg, log: cfg.Logger, mux: http.NewServeMux(), begun: ceremonies{all: map[[32]byte]*ceremony{}},
+		failures: newLimits(failEvery, failBurst, rate.NewLimiter(rate.Every(failAllEvery), failAllBurst)),
+		begins:   newLimits(beginEvery, beginBurst, nil),
+	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
 	if c.cfg.Now == nil {
 		c.cfg.Now = time.Now
+	}
+	var err error
+	if c.store, err = openStore(ctx, cfg.DB); err != nil {
+		return nil, err
+	}
+	if c.webauthn, err = newWebAuthn(cfg.Origin, cfg.Cell); err != nil {
+		return nil, err
+	}
+	if c.rules, err = rules.Shipped(); err != nil {
+		return nil, err
+	}
+	if cfg.OIDC != nil {
+		if c.oidc, err = newOIDC(cfg.OIDC, cfg.Origin); err != nil {
+			return nil, err
+		}
 	}
 	for _, f := range web.Files {
 		c.mux.Handle("GET /static/"+f.Name, f)

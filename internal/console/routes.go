@@ -11,6 +11,8 @@ import (
 // alone.
 func (c *Console) routes() {
 	c.open("/", (*visit).nowhere)
+	c.sessionRoutes()
+	c.caseRoutes()
 }
 
 // sections are the lines of the menu, each for the roles that have use of it.

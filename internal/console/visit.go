@@ -22,8 +22,10 @@ type visit struct {
 	w http.ResponseWriter
 	r *http.Request
 
-	who  *who // nil: nobody is signed in
-	call apitype.PersonCall
+	who     *who     // nil: nobody is signed in
+	session *session // beside who
+	scripts []string // of this page, besides those of every page
+	call    apitype.PersonCall
 }
 
 // A who is somebody signed in, as the register has them now.
@@ -31,6 +33,7 @@ type who struct {
 	Person string
 	Name   string
 	Role   string // of the register: intake, legal, guardian, auditor, registrar
+	Key    string // public signing key in the register, base64
 }
 
 // page serves a path to whoever is signed in; everybody else is sent to sign
@@ -68,7 +71,7 @@ func (c *Console) visit(w http.ResponseWriter, r *http.Request) *visit {
 	x := &visit{c: c, w: w, r: r}
 	x.Printer = c.cfg.Locale.Printer(x.languages()...)
 	x.call.RequestID = bonded.NewID()
-	if x.who = c.signedIn(r); x.who != nil {
+	if x.who, x.session = c.signedIn(r); x.who != nil {
 		x.call.Person = x.who.Person
 	}
 	return x
@@ -80,7 +83,7 @@ const langCookie = "bonded-lang"
 // languages are those the reader wants, best first. A choice is kept.
 func (x *visit) languages() []string {
 	if q := x.r.URL.Query().Get("lang"); q != "" && len(q) < 36 {
-		http.SetCookie(x.w, &http.Cookie{Name: langCookie, Value: q, Path: "/console/", MaxAge: 365 * 86400, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: x.c.secure()})
+		http.SetCookie(x.w, &http.Cookie{Name: langCookie, Value: q, Path: "/console/", MaxAge: 365 * 86400, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: x.c.secure()}) //nolint:gosec // secure with https
 		return []string{q}
 	}
 	out := []string{}
@@ -103,7 +106,7 @@ func (x *visit) show(title string, content templ.Component) error {
 func (x *visit) showStatus(status int, title string, content templ.Component) error {
 	p := &ui.Page{
 		Printer: x.Printer, Title: title, Site: x.T("console.site"), Where: string(x.c.cfg.Cell), Home: "/console/", Asset: asset,
-		Tongues: ui.TonguesOf(x.Printer, x.r.URL), Menu: x.menu(), End: userEnd(x), Scripts: []string{"console.js"}, Narrow: x.who == nil,
+		Tongues: ui.TonguesOf(x.Printer, x.r.URL), Menu: x.menu(), End: userEnd(x), Scripts: append([]string{"console.js"}, x.scripts...), Narrow: x.who == nil,
 	}
 	if x.who != nil {
 		p.Live = "/console/live"
@@ -116,15 +119,11 @@ func (x *visit) showStatus(status int, title string, content templ.Component) er
 // fail answers an error with a page that says what was wrong, where, and what
 // to do, and never more than an outsider may know.
 func (x *visit) fail(err error) {
-	code := bonded.CodeOf(err)
-	info := apitype.InfoOf(code)
-	e := &bonded.Error{Code: code, Message: x.T("error.internal")}
-	if known, ok := asError(err); ok && code != bonded.CodeInternal {
-		e = known
-	} else {
-		x.c.log.LogAttrs(x.r.Context(), slog.LevelError, "a page failed", slog.String("request", x.call.RequestID.Hex()), slog.String("path", x.r.Pattern), slog.Any("error", err))
+	e := x.outward(err)
+	if e.Code == bonded.CodeRateLimited {
+		x.w.Header().Set("Retry-After", "60")
 	}
-	if err := x.showStatus(info.Status, x.T("error.title"), problem(x, e)); err != nil {
+	if err := x.showStatus(apitype.InfoOf(e.Code).Status, x.T("error.title"), problem(x, e)); err != nil {
 		x.c.log.LogAttrs(x.r.Context(), slog.LevelWarn, "an answer was cut off", slog.String("request", x.call.RequestID.Hex()))
 	}
 }

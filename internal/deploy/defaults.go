@@ -59,9 +59,15 @@ require_proof: false
 `, c.ID, c.API, c.APITLS, c.Metrics, p.AnchorEvery, p.UndoWindow, p.WaitingTime)
 	if p.FrontDoor {
 		b.WriteString(frontDoorYAML)
+		fmt.Fprintf(&b, consoleYAML, c.ConsoleOrigin())
 	}
 	return []byte(b.String())
 }
+
+// consoleYAML is the section of the console.
+const consoleYAML = `console:
+  origin: %s
+`
 
 // frontDoorYAML is the section of a front door on one machine: slots of a
 // second in place of a minute and seconds to object in place of a week, so that

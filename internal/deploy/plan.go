@@ -36,6 +36,13 @@ type CellPlan struct {
 	Keyholder     string // host:port of the keyholder's line
 }
 
+// ConsoleOrigin is where browsers find the console of a cell on one machine:
+// passkeys are bound to a name, so that it is not the address.
+func (c *CellPlan) ConsoleOrigin() string {
+	_, port, _ := net.SplitHostPort(c.API)
+	return "http://localhost:" + port
+}
+
 // DevPlan is two cells on loopback: cn under SM4 and eu, the default, under
 // AES. Ports count from base; 0 takes free ones.
 func DevPlan(base int) (*Plan, error) {

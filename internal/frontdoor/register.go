@@ -94,6 +94,16 @@ func (s *Service) person(q frontdoorsql.Q, id string, at time.Time) (*verify.Per
 	return p, nil
 }
 
+// Person returns who somebody is by the register, as of now: code
+// unauthenticated if nobody of that id is in force.
+func (s *Service) Person(ctx context.Context, id string) (*verify.Person, error) {
+	p, err := s.person(s.store.Read(ctx), id, s.now())
+	if err == nil && p == nil {
+		err = &bonded.Error{Code: bonded.CodeUnauthenticated, Field: "person", Message: "nobody of this name is in force in the register", Hint: "a registrar has the entry made; it counts once it is confirmed, witnessed and the waiting time is over"}
+	}
+	return p, err
+}
+
 // signer returns a person of the register with the key they act by. The
 // administrator and registrars have no part in cases.
 func (s *Service) signer(q frontdoorsql.Q, id string, at time.Time) (*verify.Person, ed25519.PublicKey, error) {

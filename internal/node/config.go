@@ -36,6 +36,7 @@ type VaultConfig struct {
 	Contact      ContactConfig `yaml:"contact"`                       // where people are told of cases about them; absent: nowhere
 
 	FrontDoor *FrontDoorConfig `yaml:"frontdoor"` // absent: the cell takes no cases
+	Console   *ConsoleConfig   `yaml:"console"`   // absent: no pages for people
 }
 
 // A ContactConfig names the fields that say where a person is told, and in
@@ -129,7 +130,7 @@ func (c *VaultConfig) Validate() error {
 	case c.RatePerMin < 1 || c.InFlight < 1:
 		return bad("rate_per_minute", "limits are above 0", "")
 	}
-	return nil
+	return c.Console.validate(c.FrontDoor != nil)
 }
 
 func loopback(addr string) bool {

@@ -63,6 +63,7 @@ type vaultNode struct {
 	lawChanges time.Time // when a rule of law changes its status next; zero if none is known
 	registry   *prometheus.Registry
 
+	desk        *desk         // nil: the cell has no console
 	door        *door         // nil: the cell takes no cases
 	check       bool          // the operator's own files are to be checked, whatever is in force
 	policyText  []byte        // in force
@@ -115,6 +116,10 @@ func RunVault(ctx context.Context, dir string, o Options, log *slog.Logger) erro
 		return err
 	}
 	defer n.closeFrontDoor()
+	if err := n.openConsole(ctx); err != nil {
+		return err
+	}
+	defer n.closeConsole()
 	// 5. Everything that runs until the end.
 	return n.run(ctx)
 }
@@ -382,8 +387,12 @@ func (n *vaultNode) run(ctx context.Context) error {
 	if n.door != nil {
 		cases = n.door.service
 	}
+	var pages api.Console
+	if n.desk != nil {
+		pages = n.desk.pages
+	}
 	face, err := api.New(api.Config{
-		Service: n.vault, Cases: cases, Cell: n.conf.Cell, Directory: raw, Registry: n.registry, Logger: n.log,
+		Service: n.vault, Cases: cases, Console: pages, Cell: n.conf.Cell, Directory: raw, Registry: n.registry, Logger: n.log,
 		Limits: api.Limits{InFlight: n.conf.InFlight, PerSecond: float64(n.conf.RatePerMin) / 60, Burst: n.conf.RatePerMin / 60},
 	})
 	if err != nil {
@@ -400,6 +409,7 @@ func (n *vaultNode) run(ctx context.Context) error {
 		}
 		mux.Handle("/officers/", pages)
 	}
+	n.serveConsole(ctx, g, mux)
 
 	g.Go(func() error { headroom.Keep(ctx, heapHeadroom); return nil })
 	g.Go(func() error { n.stream.run(ctx); return nil })

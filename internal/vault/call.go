@@ -49,6 +49,12 @@ func (v *Vault) Authenticate(bearer string) (*grant.Grant, error) {
 	return v.known(v.principals.Load().bearer[base64.StdEncoding.EncodeToString(h[:])])
 }
 
+// Grant returns the grant in force of a principal.
+func (v *Vault) Grant(principal string) (*grant.Grant, bool) {
+	g, ok := v.principals.Load().byID[principal]
+	return g, ok
+}
+
 // AuthenticateCert returns the grant of a client certificate by the SHA-256
 // of its public key. Errors as [Vault.Authenticate].
 func (v *Vault) AuthenticateCert(spki [32]byte) (*grant.Grant, error) {

@@ -108,6 +108,25 @@ func (q Q) Cases(officer, state string, after uint64, limit int) ([]Case, error)
 		LIMIT ?`, after, officer, officer, state, state, limit)
 }
 
+// CasesOf returns cases of a state in order of filing.
+func (q Q) CasesOf(state string, limit int) ([]Case, error) {
+	return list(q, scanCase, `
+		SELECT `+caseColumns+`
+		FROM front_case
+		WHERE state = ?
+		ORDER BY n
+		LIMIT ?`, state, limit)
+}
+
+// StateTallies returns how many cases are in each state.
+func (q Q) StateTallies() ([]Tally, error) {
+	return list(q, func(s scanner) (t Tally, err error) { return t, s.Scan(&t.State, &t.Count) }, `
+		SELECT state, COUNT(*)
+		FROM front_case
+		GROUP BY state
+		ORDER BY state`)
+}
+
 // DueCases returns cases on which the clock acts at now or before.
 func (q Q) DueCases(now int64, limit int) ([]bonded.ID, error) {
 	return list(q, scanID, `

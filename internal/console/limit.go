@@ -1,0 +1,161 @@
+package console
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"bonded"
+)
+
+// Limits of people who are not signed in: what fails, and what is begun. Both
+// by client address and of all together, so that neither one machine nor many
+// can go through codes.
+const (
+	failBurst    = 10
+	failEvery    = 30 * time.Second // one more attempt of an address
+	failAllBurst = 200
+	failAllEvery = time.Second
+	beginBurst   = 60
+	beginEvery   = time.Second
+	maxAddresses = 10_000
+)
+
+// limits counts per client address and of all together.
+type limits struct {
+	mu     sync.Mutex
+	every  time.Duration
+	burst  int
+	byAddr map[string]*rate.Limiter
+	all    *rate.Limiter // nil: addresses only
+}
+
+func newLimits(every time.Duration, burst int, all *rate.Limiter) *limits {
+	return &limits{every: every, burst: burst, byAddr: map[string]*rate.Limiter{}, all: all}
+}
+
+func (l *limits) of(addr string) *rate.Limiter {
+	b := l.byAddr[addr]
+	if b == nil {
+		if len(l.byAddr) >= maxAddresses { // whoever comes from so many addresses meets the limit of all
+			clear(l.byAddr)
+		}
+		b = rate.NewLimiter(rate.Every(l.every), l.burst)
+		l.byAddr[addr] = b
+	}
+	return b
+}
+
+// open reports whether one more attempt may be made.
+func (l *limits) open(addr string, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.of(addr).TokensAt(now) >= 1 && (l.all == nil || l.all.TokensAt(now) >= 1)
+}
+
+// take counts one, and reports whether there was room for it.
+func (l *limits) take(addr string, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ok := l.of(addr).AllowN(now, 1)
+	return (l.all == nil || l.all.AllowN(now, 1)) && ok
+}
+
+func address(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+func tooMany() error {
+	return &bonded.Error{Code: bonded.CodeRateLimited, Message: "too many attempts from here", Hint: "wait some minutes and try again"}
+}
+
+// attempt runs what somebody not signed in tries. What nobody could know was
+// wrong is counted, here and at the front door, which enters the number.
+func (x *visit) attempt(try func() error) error {
+	c, addr, now := x.c, address(x.r), x.c.cfg.Now()
+	if !c.failures.open(addr, now) {
+		c.cfg.Cases.CountUnauthenticated()
+		return tooMany()
+	}
+	err := try()
+	if code := bonded.CodeOf(err); err != nil && code != bonded.CodeInternal && code != bonded.CodeNotWritable {
+		c.cfg.Cases.CountUnauthenticated()
+		c.failures.take(addr, now)
+	}
+	return err
+}
+
+// Ceremonies are what was begun and waits for its second half: an enrolment, a
+// sign-in, a decision. They live for minutes, in memory.
+const (
+	ceremonyLife  = 5 * time.Minute
+	maxCeremonies = 4096
+)
+
+type ceremony struct {
+	kind    string
+	session [32]byte // that began it; zero: nobody was signed in
+	expires time.Time
+	data    any
+}
+
+type ceremonies struct {
+	mu  sync.Mutex
+	all map[[32]byte]*ceremony
+}
+
+// add keeps a ceremony and returns what ends it, once.
+func (k *ceremonies) add(c *ceremony, now time.Time) (string, error) {
+	name, hash := newSecret()
+	c.expires = now.Add(ceremonyLife)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.all) >= maxCeremonies {
+		for h, old := range k.all {
+			if old.expires.Before(now) {
+				delete(k.all, h)
+			}
+		}
+		if len(k.all) >= maxCeremonies {
+			return "", tooMany()
+		}
+	}
+	k.all[hash] = c
+	return name, nil
+}
+
+// take returns a ceremony and forgets it.
+func (k *ceremonies) take(kind, name string, session [32]byte, now time.Time) (any, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	hash := hashOf(name)
+	c := k.all[hash]
+	if c == nil || c.kind != kind || c.session != session || c.expires.Before(now) {
+		return nil, &bonded.Error{Code: bonded.CodeConflict, Field: "ceremony", Message: "this was begun too long ago, or somewhere else", Hint: "open the page again and begin anew"}
+	}
+	delete(k.all, hash)
+	return c.data, nil
+}
+
+// newSecret returns 32 random bytes as text, and the hash by which they are
+// known again.
+func newSecret() (string, [32]byte) {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails since Go 1.24
+	s := base64.RawURLEncoding.EncodeToString(b[:])
+	return s, hashOf(s)
+}
+
+func hashOf(secret string) [32]byte {
+	return sha256.Sum256([]byte("bonded/console/secret/1\x00" + secret))
+}

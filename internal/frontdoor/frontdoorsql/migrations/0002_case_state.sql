@@ -1,0 +1,1 @@
+CREATE INDEX front_case_state ON front_case (state, n);
