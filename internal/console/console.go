@@ -90,6 +90,8 @@ type Console struct {
 	cfg Config
 	log *slog.Logger
 	mux *http.ServeMux
+
+	streams streams // of changes, by person
 }
 
 // New returns the console of a cell.

@@ -11,6 +11,7 @@ import (
 // alone.
 func (c *Console) routes() {
 	c.open("/", (*visit).nowhere)
+	c.pageRoutes()
 }
 
 // sections are the lines of the menu, each for the roles that have use of it.
