@@ -46,10 +46,8 @@ func (x *visit) keySets() ([]keySet, error) {
 
 // A custodyList is what the page of the custodians shows.
 type custodyList struct {
-	sets    []keySet                       // newest first
-	entries map[string]*registered         // of people, by custodian
-	proofs  string                         // why the register cannot be read here
-	named   func(id string) *verify.Person // nil: not in the register
+	sets    []keySet               // newest first
+	entries map[string]*registered // of people, by id
 }
 
 func (x *visit) custodyPage() error {

@@ -41,7 +41,7 @@ func ledgerView(x *visit, l *ledgerList) templ.Component {
 		}
 		ctx = templ.ClearChildren(ctx)
 		if l.newer == "" {
-			templ_7745c5c3_Err = refresh("ledger").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = refresh(x, "ledger").Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
