@@ -127,3 +127,37 @@ func (b *Book) Opening(ctx context.Context, entry int64) (*verify.CaseOpening, e
 	}
 	return r.Open(false), nil
 }
+
+// OpeningsAt returns the openings that were published of leaves from one index
+// of the ledger up to another, that one not included: of each leaf the one that
+// shows most.
+func (b *Book) OpeningsAt(ctx context.Context, from, to int64) ([]*verify.CaseOpening, error) {
+	rows, err := b.db.Read().QueryContext(ctx,
+		"SELECT o.closed, l.leaf, l.ledger_index, l.seed, e.fields, e.commitment FROM casebook_leaves l JOIN casebook_openings o ON o.leaf = l.id "+
+			"LEFT JOIN casebook_entries e ON e.leaf = l.id WHERE l.ledger_index >= ? AND l.ledger_index < ? ORDER BY l.ledger_index, length(o.closed) LIMIT ?",
+		from, to, 4*MaxFeedPage)
+	if err != nil {
+		return nil, fmt.Errorf("read openings: %w", err)
+	}
+	defer rows.Close() //nolint:errcheck // only read from
+	var out []*verify.CaseOpening
+	for rows.Next() {
+		var closed string
+		var s stored
+		if err := rows.Scan(&closed, &s.leaf, &s.index, &s.seed, &s.fields, &s.commitment); err != nil {
+			return nil, fmt.Errorf("read openings: %w", err)
+		}
+		if n := len(out); n > 0 && out[n-1].Index == s.index {
+			continue
+		}
+		f, err := s.open()
+		if err != nil {
+			return nil, fmt.Errorf("opening of leaf %d: %w", s.index, err)
+		}
+		out = append(out, f.opening(s.index, s.leaf, false, strings.Fields(closed)))
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read openings: %w", err)
+	}
+	return out, nil
+}

@@ -52,6 +52,9 @@ type Cases interface {
 	ProposePerson(context.Context, *apitype.PersonCall, *verify.Statement) (*apitype.RegistryEntry, error)
 	Custody(context.Context) (*apitype.CustodyChain, error)
 	Openings(ctx context.Context, from uint64) (*apitype.OpeningFeed, error)
+	OpeningsAt(ctx context.Context, from, to int64) ([]*verify.CaseOpening, error)
+	Overview(context.Context, *apitype.PersonCall) (*apitype.CaseOverview, error)
+	Changes() uint64
 }
 
 // Vault is what the console needs of the vault. Every call decides and enters
@@ -69,11 +72,23 @@ type Vault interface {
 	Journal(context.Context, *apitype.Call, *apitype.JournalRequest) (*apitype.JournalResult, error)
 	Receipt(context.Context, *apitype.Call, *apitype.ReceiptRequest) (*verify.Receipt, error)
 	Status(context.Context, *apitype.Call) (*apitype.StatusResult, error)
+
+	// What pages need besides: the schema, counts and how the cell stands
+	// without an entry, and looks that are entered as others of their kind.
+	Collections() []apitype.CollectionInfo
+	Health(context.Context) *apitype.StatusResult
+	Tallies(ctx context.Context, daily bool, from time.Time) ([]apitype.Tally, error)
+	BatchMask(context.Context, *apitype.Call, *apitype.BatchGetRequest) (*apitype.BatchGetResult, error)
+	Outline(context.Context, *apitype.Call, *apitype.SubjectRequest) (*apitype.PersonOutline, error)
+	SearchJournal(context.Context, *apitype.Call, *apitype.JournalSearch) (*apitype.JournalFound, error)
 }
 
 // Ledger is the cell's ledger as files of C2SP tlog-tiles.
 type Ledger interface {
 	Handler() http.Handler
+	Latest() (*verify.Checkpoint, error)
+	ReadEntries(ctx context.Context, from int64, n int) ([][]byte, error)
+	TlogProof(ctx context.Context, index int64) ([]byte, error)
 }
 
 // A Console is the pages of one cell. It is an [http.Handler] for the paths
@@ -89,6 +104,7 @@ type Console struct {
 	begun    ceremonies
 	failures *limits
 	begins   *limits
+	streams  streams // of changes, by person
 }
 
 // New returns the console of a cell.

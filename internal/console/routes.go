@@ -13,6 +13,7 @@ func (c *Console) routes() {
 	c.open("/", (*visit).nowhere)
 	c.sessionRoutes()
 	c.caseRoutes()
+	c.pageRoutes()
 }
 
 // sections are the lines of the menu, each for the roles that have use of it.

@@ -22,6 +22,11 @@ const (
 	PrincipalAuditor = "auditor"    // reads the journal
 	PrincipalJobs    = "vault-job"  // the vault's own background work
 	PrincipalDoor    = "front-door" // what the vault does for cases
+
+	// People of the console, by their ids in the register. They have no keys
+	// for the API: what they open they open on the console's pages.
+	PrincipalGuardian = "guardian-1" // serves people: looks them up, reveals, copies, erases
+	PrincipalReader   = "auditor-1"  // reads the journal
 )
 
 // FirstPrincipals are the principals of a new deployment. budget is the
@@ -35,6 +40,8 @@ func FirstPrincipals(budget uint32) []Principal {
 		{ID: PrincipalAuditor, Roles: []string{"auditor"}, Purposes: []bonded.Purpose{"audit"}, Scope: all, Budget: 1000, Valid: year},
 		{ID: PrincipalJobs, Roles: []string{"admin-job"}, Purposes: []bonded.Purpose{"maintenance"}, Scope: all, Budget: 100_000, Valid: year, Job: true, Erase: true, HourlyCap: 1000},
 		{ID: PrincipalDoor, Roles: []string{"front_door"}, Purposes: []bonded.Purpose{"front_door", "notice"}, Scope: map[string][]string{"*": {"*"}}, Budget: 10_000, Valid: year, Internal: true},
+		{ID: PrincipalGuardian, Roles: []string{"app", "privacy"}, Purposes: []bonded.Purpose{"support", "subject_request"}, Scope: all, Budget: 1000, Valid: year, Internal: true, Erase: true, HourlyCap: 100},
+		{ID: PrincipalReader, Roles: []string{"auditor"}, Purposes: []bonded.Purpose{"audit"}, Scope: all, Budget: 1000, Valid: year, Internal: true},
 	}
 }
 

@@ -27,7 +27,7 @@ type Principal struct {
 	Valid     time.Duration // from now
 	NoBearer  bool          // every call must be proven to the keyholder
 	Job       bool
-	Internal  bool // asked under by the vault itself: it has no key at all
+	Internal  bool // asked under by the vault itself, for a case or on the console's pages: it has no key at all
 	Erase     bool
 	HourlyCap uint32
 	Location  bonded.CellID // cell it sits in; empty: the cell of the grant

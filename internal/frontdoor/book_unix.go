@@ -56,3 +56,7 @@ func (k book) Openings(ctx context.Context, from uint64) ([]*verify.CaseOpening,
 func (k book) Closed(ctx context.Context, from uint64) ([]*verify.CaseOpening, uint64, error) {
 	return k.b.Closed(ctx, from, casebook.MaxFeedPage)
 }
+
+func (k book) OpeningsAt(ctx context.Context, from, to int64) ([]*verify.CaseOpening, error) {
+	return k.b.OpeningsAt(ctx, from, to)
+}

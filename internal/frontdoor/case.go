@@ -174,7 +174,8 @@ func (s *Service) save(q frontdoorsql.Q, c *kase) error {
 	if err == nil && !ok {
 		return conflict("the case has moved on", "read it again")
 	}
-	return err
+	s.changes.Add(1)
+	return firstErr(err, s.noteDeadline(q, c))
 }
 
 func (s *Service) final(state rules.State) bool {

@@ -41,6 +41,9 @@ type Book interface {
 	Placed(ctx context.Context, entry int64) (*Placed, error)
 	// Openings returns what has been opened, from a number on.
 	Openings(ctx context.Context, from uint64) ([]*verify.CaseOpening, uint64, error)
+	// OpeningsAt returns what has been opened of leaves from an index of the
+	// ledger up to another.
+	OpeningsAt(ctx context.Context, from, to int64) ([]*verify.CaseOpening, error)
 	// Closed returns openings of entries that are not public yet, likewise.
 	Closed(ctx context.Context, from uint64) ([]*verify.CaseOpening, uint64, error)
 	// Changed returns a channel that is closed when an entry was witnessed after
@@ -104,6 +107,7 @@ type Service struct {
 	custody atomic.Pointer[custody]
 	refused refusals
 	parsed  parsed
+	changes atomic.Uint64 // of cases, since the start
 	wake    chan struct{}
 }
 

@@ -46,7 +46,9 @@ type staged struct {
 	rows     int
 	bytes    int64
 	signed   chan struct{}
-	args     []any // reused
+	args     []any               // reused
+	counts   map[tallyKey]uint64 // reused
+	wrote    bool                // the counts, too
 }
 
 // hook is the journal's part of every commit of its database.
@@ -56,7 +58,11 @@ type hook Journal
 func (h *hook) BeforeCommit(tx *sqldb.Tx, jobs []*sqldb.Job) error {
 	j := (*Journal)(h)
 	st := &j.staged
-	*st = staged{state: j.state, args: st.args[:0]}
+	*st = staged{state: j.state, args: st.args[:0], counts: st.counts}
+	if st.counts == nil {
+		st.counts = map[tallyKey]uint64{}
+	}
+	clear(st.counts)
 
 	// 1. Give each row its position and its place in the open segment.
 	for _, job := range jobs {
@@ -82,6 +88,9 @@ func (h *hook) BeforeCommit(tx *sqldb.Tx, jobs []*sqldb.Job) error {
 	if err := j.reserve(tx, st); err != nil {
 		return err
 	}
+	if err := j.writeTallies(tx, st); err != nil {
+		return err
+	}
 
 	// 3. Sign the promises while the disk flushes.
 	st.closeBatch()
@@ -101,6 +110,7 @@ func (h *hook) AfterCommit(jobs []*sqldb.Job, err error) {
 	if err == nil {
 		j.state = st.state
 		j.unindexed.Add(st.bytes)
+		j.tallies.add(st.counts, st.wrote)
 		if st.reserved != 0 {
 			j.reserved.Store(st.reserved)
 		}
@@ -116,7 +126,7 @@ func (h *hook) AfterCommit(jobs []*sqldb.Job, err error) {
 	if st.rows > 0 {
 		j.failures.Add(1)
 	}
-	*st = staged{args: st.args[:0]}
+	*st = staged{args: st.args[:0], counts: st.counts}
 }
 
 // stage puts the rows of one caller into the open segment.
@@ -135,6 +145,7 @@ func (j *Journal) stage(tx *sqldb.Tx, s *submission) error {
 		b := st.openBatch(j.cell)
 		b.tree.add(p.promised)
 		s.entered[i] = Entered{ref: p.Row.RowRef, leaf: p.Leaf, index: st.state.add(p.Leaf), batch: b}
+		st.counts[keyOf(p.Row)]++
 		st.rows++
 		st.bytes += int64(len(p.bytes))
 		if p.Row.Refers != (verify.RowRef{}) {

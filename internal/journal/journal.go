@@ -100,6 +100,8 @@ type Journal struct {
 	state  state
 	staged staged
 
+	tallies tallies
+
 	head       atomic.Pointer[Head]
 	checkpoint atomic.Pointer[[32]byte] // SHA-256 of the newest cosigned checkpoint
 	last       atomic.Pointer[AnchorInfo]
@@ -243,7 +245,12 @@ func (j *Journal) load(ctx context.Context) error {
 	}
 	j.unindexed.Store(bytes)
 
-	// 4. The newest anchor under a cosigned checkpoint.
+	// 4. What the tallies do not count yet.
+	if err := j.loadTallies(ctx); err != nil {
+		return err
+	}
+
+	// 5. The newest anchor under a cosigned checkpoint.
 	return j.loadLastAnchor(ctx)
 }
 

@@ -97,3 +97,56 @@ func (l *Ledger) ReadEntry(ctx context.Context, index int64) ([]byte, error) {
 	}
 	return entries[at], nil
 }
+
+// ReadEntries returns up to n entries from an index on, checked as
+// [Ledger.ReadEntry] does; none beyond the end.
+func (l *Ledger) ReadEntries(ctx context.Context, from int64, n int) ([][]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	cp, err := l.Latest()
+	if err != nil {
+		return nil, err
+	}
+	from = max(from, 0)
+	end := min(from+int64(min(max(n, 0), maxEntries)), cp.Size)
+	var out [][]byte
+	var at []int64
+	for bundle := from / verify.TileWidth; bundle*verify.TileWidth < end; bundle++ {
+		entries, err := l.files.bundle(bundle, cp.Size)
+		if err != nil {
+			return nil, bonded.Wrap(bonded.CodeAltered, err, "the ledger's entries cannot be read")
+		}
+		for i, e := range entries {
+			if index := bundle*verify.TileWidth + int64(i); index >= from && index < end {
+				out, at = append(out, e), append(at, tlog.StoredHashIndex(0, index))
+			}
+		}
+	}
+	if len(out) == 0 {
+		return nil, nil
+	}
+	hashes, err := l.files.tree(cp.Size, cp.Root).ReadHashes(at)
+	if err != nil {
+		return nil, bonded.Wrap(bonded.CodeAltered, err, "the ledger's tiles do not make its checkpoint")
+	}
+	for i := range out {
+		if hashes[i] != tlog.RecordHash(out[i]) {
+			return nil, bonded.Errorf(bonded.CodeAltered, "a ledger entry is not the one that was cosigned")
+		}
+	}
+	return out, nil
+}
+
+// maxEntries is how many entries one call reads at most.
+const maxEntries = 1024
+
+// TlogProof returns the C2SP tlog-proof of an entry under the newest cosigned
+// checkpoint. It fails as [Ledger.ReadEntry] does.
+func (l *Ledger) TlogProof(ctx context.Context, index int64) ([]byte, error) {
+	r, err := l.Prove(ctx, index)
+	if err != nil {
+		return nil, err
+	}
+	return r.Proof(), nil
+}

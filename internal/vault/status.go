@@ -47,6 +47,17 @@ func (v *Vault) Status(ctx context.Context, call *Call) (*apitype.StatusResult, 
 	if err != nil {
 		return nil, err
 	}
+	out := v.stands()
+	reason := v.mayOpen()
+	if _, err := v.enter(ctx, a, nil); err != nil && reason == nil {
+		reason = err
+	}
+	v.askKeyholder(ctx, out, reason)
+	return out, nil
+}
+
+// stands returns what the vault knows by itself.
+func (v *Vault) stands() *apitype.StatusResult {
 	head := v.journal.Head()
 	subjects, records := v.store.Count(0)
 	digest := v.policy.Load().Set().Digest()
@@ -67,10 +78,12 @@ func (v *Vault) Status(ctx context.Context, call *Call) (*apitype.StatusResult, 
 	if t := v.journal.Freshness(); !t.IsZero() {
 		out.Witnessed = &t
 	}
-	reason := v.mayOpen()
-	if _, err := v.enter(ctx, a, nil); err != nil && reason == nil {
-		reason = err
-	}
+	return out
+}
+
+// askKeyholder adds how the keyholder stands, and whether the cell is ready. A
+// reason why not is given if one is known.
+func (v *Vault) askKeyholder(ctx context.Context, out *apitype.StatusResult, reason error) {
 	sctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	if s, err := v.cfg.Keys.Status(sctx); err == nil {
@@ -92,5 +105,4 @@ func (v *Vault) Status(ctx context.Context, call *Call) (*apitype.StatusResult, 
 	if out.Ready = reason == nil; !out.Ready {
 		out.Reason = problemOf(reason).Message
 	}
-	return out, nil
 }

@@ -27,6 +27,9 @@ func Open(ctx context.Context, db *sqldb.DB) (*Store, error) {
 	if err := db.Migrate(ctx, "frontdoor", files); err != nil {
 		return nil, fmt.Errorf("open front door: %w", err)
 	}
+	if err := migrateOverview(ctx, db); err != nil {
+		return nil, fmt.Errorf("open front door: %w", err)
+	}
 	return &Store{db}, nil
 }
 

@@ -1,0 +1,196 @@
+package console
+
+import (
+	"encoding/hex"
+	"strings"
+	"time"
+
+	"bonded"
+	"bonded/internal/apitype"
+	"bonded/internal/custody"
+	"bonded/verify"
+)
+
+// A keySet is one certified key set and where it stands.
+type keySet struct {
+	custodians *verify.Custodians
+	release    [32]byte
+	content    [32]byte // digest of the certificate
+	dealt      bool
+	index      int64 // of its entry in the ledger
+	entered    time.Time
+}
+
+// keySets reads and checks the certificates of the custodians, oldest first.
+func (x *visit) keySets() ([]keySet, error) {
+	list, err := x.c.cfg.Cases.Custody(x.r.Context())
+	if err != nil {
+		return nil, err
+	}
+	var chain custody.Chain
+	var out []keySet
+	for i := range list.Certificates {
+		l := &list.Certificates[i]
+		set, err := chain.Certificate(l.Certificate)
+		if err != nil {
+			return nil, err
+		}
+		k := keySet{custodians: set.Custodians, release: chain.Current().ReleaseKey(), content: set.Content, dealt: set.Dealt, index: l.Opening.Index}
+		if leaf, err := verify.DecodeLeaf(l.Opening.Leaf); err == nil {
+			k.entered = time.Unix(int64(leaf.Time), 0).UTC() //nolint:gosec // seconds
+		}
+		out = append(out, k)
+	}
+	return out, nil
+}
+
+// A custodyList is what the page of the custodians shows.
+type custodyList struct {
+	sets    []keySet               // newest first
+	entries map[string]*registered // of people, by id
+}
+
+func (x *visit) custodyPage() error {
+	sets, err := x.keySets()
+	if err != nil {
+		return err
+	}
+	l := &custodyList{entries: map[string]*registered{}}
+	for i := range sets {
+		l.sets = append(l.sets, sets[len(sets)-1-i])
+	}
+	all, err := x.register()
+	if err != nil {
+		return err
+	}
+	for i := range all {
+		if all[i].kind == verify.RegistryPerson {
+			l.entries[all[i].id] = &all[i]
+		}
+	}
+	return x.show(x.T("custody.title"), custodyView(x, l))
+}
+
+// A registered is one id of the register in its versions, newest first.
+type registered struct {
+	kind, id string
+	versions []registeredVersion
+}
+
+// A registeredVersion is one version of an entry.
+type registeredVersion struct {
+	*apitype.RegistryEntry
+	agency *verify.Agency // one of the two
+	person *verify.Person
+}
+
+// label is what the signatures of a version are under.
+func (v *registeredVersion) label() string {
+	if v.Kind == verify.RegistryAgency {
+		return verify.LabelAgency
+	}
+	return verify.LabelPerson
+}
+
+func (v *registeredVersion) digest() string {
+	d := v.Statement.Digest(v.label())
+	return hex.EncodeToString(d[:])
+}
+
+// signers are those who signed a version, as far as the statement says.
+func (v *registeredVersion) signers() (out []string) {
+	for i := range v.Statement.Signatures {
+		out = append(out, v.Statement.Signatures[i].Signer)
+	}
+	return out
+}
+
+func (v *registeredVersion) independent() bool {
+	for _, s := range v.signers() {
+		if strings.HasPrefix(s, verify.SignerCustodian) {
+			return true
+		}
+	}
+	return false
+}
+
+// waits reports whether a version is not in force yet and may come.
+func (v *registeredVersion) waits() bool { return v.State == "proposed" || v.State == "confirmed" }
+
+// current is the version that counts: the one in force, else the newest.
+func (r *registered) current() *registeredVersion {
+	for i := range r.versions {
+		if s := r.versions[i].State; s == "in_force" || s == "suspended" {
+			return &r.versions[i]
+		}
+	}
+	return &r.versions[0]
+}
+
+// waiting are the versions that are not in force yet.
+func (r *registered) waiting() (out []*registeredVersion) {
+	for i := range r.versions {
+		if r.versions[i].waits() {
+			out = append(out, &r.versions[i])
+		}
+	}
+	return out
+}
+
+func (r *registered) name() string {
+	c := r.current()
+	if c.agency != nil {
+		return c.agency.Name
+	}
+	return c.person.Name
+}
+
+// group is where an entry is listed.
+func (r *registered) group() string {
+	c := r.current()
+	switch {
+	case c.agency != nil:
+		return "agencies"
+	case c.person.Role == "requester":
+		return "officers"
+	case c.person.Role == "custodian":
+		return "custodians"
+	}
+	return "people"
+}
+
+// register reads the register, in order of id.
+func (x *visit) register() ([]registered, error) {
+	list, err := x.c.cfg.Cases.Register(x.r.Context(), &x.call)
+	if err != nil {
+		return nil, err
+	}
+	at := map[[2]string]int{}
+	var out []registered
+	for i := range list.Entries {
+		e := &list.Entries[i]
+		v := registeredVersion{RegistryEntry: e}
+		var err error
+		if e.Kind == verify.RegistryAgency {
+			v.agency, err = verify.ParseAgency(e.Statement)
+		} else {
+			v.person, err = verify.ParsePerson(e.Statement)
+		}
+		if err != nil {
+			return nil, bonded.Wrap(bonded.CodeAltered, err, "an entry of the register cannot be read")
+		}
+		key := [2]string{e.Kind, e.ID}
+		k, ok := at[key]
+		if !ok {
+			k, at[key] = len(out), len(out)
+			out = append(out, registered{kind: e.Kind, id: e.ID})
+		}
+		r := &out[k]
+		n := 0
+		for n < len(r.versions) && r.versions[n].Version > e.Version {
+			n++
+		}
+		r.versions = append(r.versions[:n], append([]registeredVersion{v}, r.versions[n:]...)...)
+	}
+	return out, nil
+}
