@@ -3,6 +3,7 @@
 package bondedtest_test
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"strings"
@@ -89,13 +90,10 @@ func (s *told) enrolled(person string) *tab {
 
 func (s *told) enrolEverybody() {
 	s.intake, s.legal, s.counsel, s.guardian = s.enrolled("intake-1"), s.enrolled("legal-1"), s.enrolled("legal-2"), s.enrolled("guardian-1")
-	for _, page := range []string{"", "cases", "register", "custody", "journal", "ledger", "settings"} {
+	for _, page := range []string{"", "register", "custody", "ledger", "settings"} {
 		s.guardian.open(s.origin() + "/console/" + page)
 		s.guardian.see("main h1")
-		if page == "" {
-			page = "overview"
-		}
-		s.guardian.shoot(s.shots + page)
+		s.guardian.shoot(s.shots + cmp.Or(page, "overview"))
 	}
 }
 
@@ -105,7 +103,7 @@ func (s *told) lookSomebodyUp() {
 	b := s.guardian
 	b.open(s.origin() + "/console/people")
 	b.see("#field")
-	b.set("#field", "person_id")
+	b.set("#field", eval[string](b, `[...document.querySelectorAll("#field option")].map((o) => o.value).find((v) => v.endsWith("person_id"))`))
 	b.write("#value", s.who.id)
 	b.set("#purpose", "support")
 	b.write("#reason", "asked by telephone")
@@ -254,6 +252,13 @@ func (s *told) close(id bonded.CaseID) {
 	s.act(s.legal, id, "close", nil)
 	s.legal.open(s.origin() + "/console/cases/" + id.String())
 	s.legal.shoot(s.shots + "closed")
+	auditor := s.enrolled("auditor-1")
+	auditor.open(s.origin() + "/console/journal")
+	auditor.see("main table")
+	auditor.shoot(s.shots + "journal")
+	s.guardian.open(s.origin() + "/console/")
+	s.guardian.see("main svg")
+	s.guardian.shoot(s.shots + "overview-after")
 	poll(s.t, "the person is told", func() error {
 		if s.outbox() == 0 {
 			return bonded.Errorf(bonded.CodeStale, "the outbox is empty")
