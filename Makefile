@@ -45,10 +45,12 @@ test:
 crash:
 	BONDED_CRASH_ROUNDS=20 $(GO) test -count=1 -timeout 30m -run 'Crash|Kill' -v ./...
 
-# The browser suite of the console and portal belongs to them; this runs the
-# end-to-end suite over real processes and sockets.
+# The end-to-end suite over real processes, sockets and browsers, in every
+# language. SHOTS= names a folder for pictures of every page.
+SHOTS ?=
 e2e:
-	$(GO) test -count=1 -timeout 20m -run 'E2E' -v ./bondedtest/...
+	@scripts/setup test
+	BONDED_E2E=1 BONDED_SHOTS='$(if $(SHOTS),$(abspath $(SHOTS)))' $(GO) test -count=1 -timeout 20m -run 'E2E' -v ./bondedtest/...
 
 # Writes the Go of pages from *.templ.
 generate: tools
