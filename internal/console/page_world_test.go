@@ -233,6 +233,7 @@ func newPageWorld(t testing.TB) *pageWorld {
 		Directory: func() *verify.Directory { return w.cells }, Grant: w.grant, Locale: words,
 	})
 	w.must(err)
+	t.Cleanup(func() { cancel(); w.watching.Wait() }) // before anything is closed
 	return w
 }
 
@@ -394,7 +395,6 @@ func (w *pageWorld) openDoor(ctx context.Context) {
 	w.must(err)
 	w.watching.Go(func() { _ = book.Run(ctx) })
 	w.watching.Go(func() { _ = w.door.Run(ctx) })
-	w.t.Cleanup(func() { w.watching.Wait() })
 }
 
 func pageCall(person string) *apitype.PersonCall {
