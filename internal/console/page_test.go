@@ -1,6 +1,6 @@
 //go:build unix
 
-package console_test
+package console_test //nolint:bodyclose // answers of a recorder
 
 import (
 	"bufio"
