@@ -89,11 +89,14 @@ type JournalFoundRow struct {
 	Row      *verify.Row
 }
 
+// MaxOverdue is how many deadlines that have passed are counted at most.
+const MaxOverdue = 1000
+
 // A CaseOverview is how many cases are in each state and, for those who may
 // read every case, which deadlines come next.
 type CaseOverview struct {
 	States  map[string]int64
-	Overdue int64
+	Overdue int64     // at most [MaxOverdue]: there may be more
 	Due     []CaseDue // the earliest first; nil for who may not read every case
 	Listed  bool      // Due is for this reader
 	Changes uint64    // rises with each change of a case

@@ -1,4 +1,4 @@
-package console
+package console //nolint:testpackage // a seam for the tests beside it
 
 import (
 	"net/http"

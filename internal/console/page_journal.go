@@ -2,6 +2,7 @@ package console
 
 import (
 	"encoding/hex"
+	"maps"
 	"net/url"
 	"strconv"
 	"strings"
@@ -66,9 +67,7 @@ func (x *visit) journalPage() error {
 	}
 	if l.found.Next > 0 {
 		v := url.Values{"before": {strconv.FormatUint(l.found.Next, 10)}}
-		for name, values := range l.query {
-			v[name] = values
-		}
+		maps.Copy(v, l.query)
 		l.older = "/console/journal?" + v.Encode()
 	}
 	return x.show(x.T("journal.title"), journalView(x, l))

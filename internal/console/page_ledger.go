@@ -94,7 +94,6 @@ type ledgerEntry struct {
 	raw    []byte
 	leaf   *verify.Leaf // nil: not one this version reads
 	opened *verify.OpenedCase
-	cover  bool
 }
 
 func (e *ledgerEntry) hash() string {

@@ -188,3 +188,11 @@ func (x *visit) due(t time.Time) (kind, words string) {
 		return ui.Plain, x.N("overview.days_left", int(d/(24*time.Hour)))
 	}
 }
+
+// overdue is a count that ends somewhere.
+func (x *visit) overdue(n int64) string {
+	if n >= apitype.MaxOverdue {
+		return x.Number(n) + "+"
+	}
+	return x.Number(n)
+}

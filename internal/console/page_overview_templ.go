@@ -96,7 +96,7 @@ func overviewView(x *visit, o *overview) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = ui.Stat(x.T("overview.stat_overdue"), x.Number(o.cases.Overdue), "/console/cases").Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.Stat(x.T("overview.stat_overdue"), x.overdue(o.cases.Overdue), "/console/cases").Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"slices"
@@ -88,7 +87,6 @@ type pageWorld struct {
 	casesDB  *sqldb.DB
 	door     *frontdoor.Service
 	console  *console.Console
-	keys     *quorum.KeySet
 	agency   *verify.Agency
 	filed    bonded.CaseID
 	watching sync.WaitGroup
@@ -233,6 +231,7 @@ func newPageWorld(t testing.TB) *pageWorld {
 		Directory: func() *verify.Directory { return w.cells }, Grant: w.grant, Locale: words,
 	})
 	w.must(err)
+	t.Cleanup(func() { cancel(); w.watching.Wait() }) // before anything is closed
 	return w
 }
 
@@ -254,8 +253,6 @@ func (w *pageWorld) openLedger() {
 	const origin = "log.example/eu"
 	skey, vkey, err := ledger.GenerateKey(origin)
 	w.must(err)
-	witnesses := ""
-	client := http.DefaultClient
 	dir := w.t.TempDir()
 	key, err := witness.LoadOrCreateKey(filepath.Join(dir, "key"), "w1.example")
 	w.must(err)
@@ -263,8 +260,8 @@ func (w *pageWorld) openLedger() {
 	w.must(err)
 	srv := httptest.NewTLSServer(wit.Handler())
 	w.t.Cleanup(func() { srv.Close(); _ = wit.Close() })
-	client = srv.Client()
-	witnesses = fmt.Sprintf("witness w1 %s %s\nquorum w1\n", wit.VKey(), srv.URL)
+	client := srv.Client()
+	witnesses := fmt.Sprintf("witness w1 %s %s\nquorum w1\n", wit.VKey(), srv.URL)
 	w.ledger, err = ledger.Open(w.t.Context(), ledger.Config{
 		Dir: filepath.Join(w.dir, "ledger"), Origin: origin, SignerKey: skey, Policy: []byte(witnesses), HTTPClient: client,
 		CheckpointInterval: 100 * time.Millisecond, BatchAge: 10 * time.Millisecond,
@@ -310,7 +307,9 @@ func (w *pageWorld) newGrants() {
 		g("front-door", func(g *grant.Grant) {
 			g.Roles, g.Purposes, g.Scope = []string{"front_door"}, []bonded.Purpose{"front_door", "notice"}, map[string][]string{"*": {"*"}}
 		}),
-		g("jobs", func(g *grant.Grant) { g.Purposes, g.Job, g.Bearer, g.Erase = []bonded.Purpose{"maintenance"}, true, false, true }),
+		g("jobs", func(g *grant.Grant) {
+			g.Purposes, g.Job, g.Bearer, g.Erase = []bonded.Purpose{"maintenance"}, true, false, true
+		}),
 	}}
 }
 
@@ -394,7 +393,6 @@ func (w *pageWorld) openDoor(ctx context.Context) {
 	w.must(err)
 	w.watching.Go(func() { _ = book.Run(ctx) })
 	w.watching.Go(func() { _ = w.door.Run(ctx) })
-	w.t.Cleanup(func() { w.watching.Wait() })
 }
 
 func pageCall(person string) *apitype.PersonCall {
@@ -496,7 +494,7 @@ func (w *pageWorld) enter(kind, label, id string, body any, confirm bool) {
 
 // hostile is a name as nobody should have: markup, and a character that turns
 // writing around.
-const hostile = `<script>alert(1)</script>"'>‮gnirts <img src=x onerror=alert(2)>`
+const hostile = "<script>alert(1)</script>\"'>\u202egnirts <img src=x onerror=alert(2)>"
 
 func (w *pageWorld) staff() {
 	now := time.Now().UTC().Truncate(time.Second)

@@ -40,7 +40,7 @@ func (s *Service) Overview(ctx context.Context, call *apitype.PersonCall) (*apit
 			out.States[t.State] = t.Count
 		}
 	}
-	if out.Overdue, err = q.Overdue(now.Unix()); err != nil || !out.Listed {
+	if out.Overdue, err = q.Overdue(now.Unix(), apitype.MaxOverdue); err != nil || !out.Listed {
 		return out, err
 	}
 	due, err := q.Deadlines(maxOverview)

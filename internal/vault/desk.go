@@ -13,7 +13,7 @@ import (
 )
 
 // maxLooked is how many rows one search of the journal looks through.
-const maxLooked = 4096
+const maxLooked = 2048
 
 // Collections returns the schema as people may know it.
 func (v *Vault) Collections() []apitype.CollectionInfo {

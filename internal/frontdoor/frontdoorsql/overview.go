@@ -56,15 +56,14 @@ func (q Q) Deadlines(limit int) ([]Deadline, error) {
 		LIMIT ?`, limit)
 }
 
-// Overdue counts the deadlines before a second.
-func (q Q) Overdue(now int64) (int64, error) {
-	return number(q.row(`SELECT COUNT(*) FROM front_deadline WHERE deadline < ?`, now))
+// Overdue counts the deadlines before a second, up to a limit.
+func (q Q) Overdue(now int64, limit int) (int64, error) {
+	return number(q.row(`SELECT COUNT(*) FROM (SELECT 1 FROM front_deadline WHERE deadline < ? LIMIT ?)`, now, limit))
 }
 
 // CountStates counts the cases in each state.
 func (q Q) CountStates() ([]Tally, error) {
 	return list(q, func(s scanner) (t Tally, err error) { return t, s.Scan(&t.State, &t.Count) }, `
-		SELECT state, COUNT(*)
-		FROM front_case INDEXED BY front_case_state
-		GROUP BY state`)
+		SELECT state, cases
+		FROM front_state_count`)
 }
