@@ -1,6 +1,7 @@
 //go:build unix
 
-package console_test //nolint:bodyclose // answers of a recorder
+//nolint:bodyclose // answers of a recorder
+package console_test
 
 import (
 	"bufio"
