@@ -22,6 +22,11 @@ export BONDED_OFFICEHOLDERS ?= $(abspath $(wildcard ../shared/data/officeholders
 build: wasm
 	@mkdir -p $(BIN)
 	$(GO) build $(GOFLAGS_BUILD) -o $(BIN)/ ./cmd/...
+	@scripts/wasm $(BIN)
+
+# The verifier for pages: verify.wasm, compressed, with the script that runs it.
+wasm:
+	@scripts/wasm $(BIN)
 
 # What the pages of requesters compute with. The server looks for it beside
 # itself; wasm_exec.js is that of the compiler.
