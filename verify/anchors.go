@@ -93,9 +93,8 @@ type CellLedgerReport struct {
 }
 
 // CheckCellLedger checks the whole ledger of a cell: [CheckLog] under the keys
-// of the directory, and the chains of its leaves. Opts may set Previous and
-// Progress; Entry is its own. The report is never nil; the error is a
-// [Failure].
+// of the directory, and the chains of its leaves. The report is never nil; the
+// error is a [Failure], or what opts.Entry returned.
 func CheckCellLedger(fetch func(path string) ([]byte, error), cell *DirectoryCell, opts LogOptions) (*CellLedgerReport, error) {
 	rep := new(CellLedgerReport)
 	vkey, policy, err := cellLog(cell)
@@ -104,9 +103,13 @@ func CheckCellLedger(fetch func(path string) ([]byte, error), cell *DirectoryCel
 	}
 	chain := leafChain{cell: cell.ID}
 	var first *Failure
+	tell := opts.Entry
 	opts.Entry = func(index int64, data []byte) error {
 		if f := chain.add(index, data); f != nil && first == nil {
 			first = f
+		}
+		if tell != nil {
+			return tell(index, data)
 		}
 		return nil
 	}

@@ -3,8 +3,9 @@
 // programs that nobody made from each other should come to the same answer. Both
 // run over spec/vectors in the tests.
 //
-// It checks checkpoints, cosignatures, proofs, whole ledgers and openings of case
-// entries. It does not check receipts, reports or packages. It talks to nobody:
+// It checks checkpoints, cosignatures, proofs, whole ledgers, openings of case
+// entries, announcements, and signatures on statements and directories. It does
+// not check receipts, reports or packages. It talks to nobody:
 // the caller hands it bytes, or a function that fetches them. Ed25519 is the
 // browser's own (WebCrypto); SHA-256 is here, because asking the browser for
 // each of a hundred thousand hashes is slow.
@@ -422,6 +423,43 @@ export function checkOpening(o) {
   return { index: o.index, leaf, hash: leafHash(raw), fields, closed };
 }
 
+// ---- What is signed and announced (spec/frontdoor.md, spec/directory.md, spec/control.md) ----
+
+/** Whether one of the signatures [{signer, value}] on a body under a label is by the Ed25519 key. Returns the signer, or null. */
+export async function signer(body, signatures, label, key) {
+  for (const s of signatures) {
+    const value = typeof s.value === "string" ? fromBase64(s.value) : null;
+    const message = lp(...["bonded/statement/1", label, s.signer].map(bytesOf), sha256(body));
+    if (value?.length === 64 && (await ed25519(key, message, value))) return s.signer;
+  }
+  return null;
+}
+
+/** Whether cells.json.sig is the signature of the administrator whom cells.json names. */
+export async function directorySigned(file, signature, admin) {
+  const value = fromBase64(signature.replace(/\n$/, ""));
+  return value?.length === 64 && ed25519(fromBase64(admin), join(utf8.encode("bonded/directory-signature/1"), sha256(file)), value);
+}
+
+/** Checks evidence (text) that the ledger of a cell of the directory announces a file. Returns {index, number, checkpoint}. */
+export async function checkEvidence(text, subject, digest, cell) {
+  const bad = () => fail("malformed", "evidence is not of format bonded/evidence/1");
+  let e;
+  try { e = JSON.parse(text); } catch { bad(); }
+  const raw = fromBase64(e?.leaf ?? "!");
+  const leaf = raw && decodeLeaf(raw);
+  if (e?.format !== "bonded/evidence/1" || !leaf || !Array.isArray(e.fields)) bad();
+  if (leaf.cell !== cell.id) fail("cell", "the announcement is of another cell");
+  const names = ["subject", "number", "digest", "approvals"];
+  const fields = e.fields.map((f) => ({ name: f.name, salt: fromBase64(f.salt) ?? bad(), value: fromBase64(f.value) ?? bad() }));
+  if (leaf.kind !== "control" || leaf.openBy !== 0n || fields.map((f) => f.name).join() !== names.join() || fields.some((f) => f.salt.length !== 32)) fail("control", "the leaf announces nothing");
+  if (!same(treeRoot(fields.map((f) => commitment(f.name, f.salt, f.value))), leaf.root)) fail("control", "the fields are not those the leaf commits to");
+  if (strict.decode(fields[0].value) !== subject) fail("control", "the evidence is of another subject");
+  if (!same(fields[2].value, digest)) fail("control", "the evidence is of another file");
+  const { index, checkpoint } = await checkProof(raw, e.proof, cell.ledger_key, cell.witness_policy);
+  return { index, number: new DataView(fields[1].value.buffer).getBigUint64(0), checkpoint };
+}
+
 // ---- Whole ledgers (C2SP tlog-tiles, spec/ledger.md section 5) ----
 
 function tileIndex(n) {
@@ -454,7 +492,7 @@ async function either(fetch, path, full) {
   return [path, null];
 }
 
-/** One entry as the ledger stores it, without proof. */
+/** One entry as the ledger stores it, without proof: its checkpoint does not vouch for it until walk has. */
 export async function readEntry(fetch, index, size) {
   const n = Math.floor(index / 256);
   const [path, data] = await either(fetch, bundlePath(n, Math.min(size - n * 256, 256)), bundlePath(n));
