@@ -27,12 +27,18 @@ const FailPortal = "portal"
 // place of a warrant canary: it says what is so, and nobody has to read
 // anything into a page that is missing.
 type PortalStatement struct {
-	Format string            `json:"format"` // [LabelPortalStatement]
-	Cell   bonded.CellID     `json:"cell"`
-	Made   time.Time         `json:"made"`
-	Since  time.Time         `json:"since"` // what it says has been so since then
-	Until  time.Time         `json:"until"` // after this it says nothing any more
-	Says   map[string]string `json:"says"`  // by BCP 47 tag; at least one
+	Format string         `json:"format"` // [LabelPortalStatement]
+	Cell   bonded.CellID  `json:"cell"`
+	Made   time.Time      `json:"made"`
+	Since  time.Time      `json:"since"` // what it says has been so since then
+	Until  time.Time      `json:"until"` // after this it says nothing any more
+	Says   []PortalSaying `json:"says"`  // in each language once; at least one
+}
+
+// A PortalSaying is what a statement says in one language.
+type PortalSaying struct {
+	Lang string `json:"lang"` // BCP 47
+	Text string `json:"text"`
 }
 
 // OpenPortalStatement reads a statement of the cell and checks that the key

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -11,8 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"time"
-
-	"crypto/sha256"
 
 	"bonded/verify"
 )
@@ -76,8 +75,8 @@ func (c *statementCmd) check(e *env) (*answer, error) {
 	if err != nil {
 		return a.with(err), nil
 	}
-	for lang, text := range p.Says {
-		a.sentences = append(a.sentences, fmt.Sprintf("It says (%s): %s", lang, text))
+	for _, s := range p.Says {
+		a.sentences = append(a.sentences, fmt.Sprintf("It says (%s): %s", s.Lang, s.Text))
 	}
 	a.sentences = append(a.sentences, fmt.Sprintf("So since %s; signed %s; valid until %s.", timeJSON(p.Since), timeJSON(p.Made), timeJSON(p.Until)))
 	a.report = p

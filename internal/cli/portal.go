@@ -59,7 +59,10 @@ func (c *portalStatement) Run(s *streams) error {
 		return &bonded.Error{Code: bonded.CodeInvalid, Field: "--since", Message: "the day is still to come"}
 	}
 	p := &verify.PortalStatement{
-		Format: verify.LabelPortalStatement, Cell: cmp.Or(c.Cell, key.Cell, d.Default), Made: now, Since: since, Until: now.AddDate(0, 0, c.Days), Says: c.Says,
+		Format: verify.LabelPortalStatement, Cell: cmp.Or(c.Cell, key.Cell, d.Default), Made: now, Since: since, Until: now.AddDate(0, 0, c.Days),
+	}
+	for _, lang := range slices.Sorted(maps.Keys(c.Says)) {
+		p.Says = append(p.Says, verify.PortalSaying{Lang: lang, Text: c.Says[lang]})
 	}
 	st, err := verify.NewStatement(p)
 	if err != nil {

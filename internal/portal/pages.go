@@ -216,18 +216,13 @@ func (x *view) onCell() string { return "--directory cells.json --cell " + strin
 
 // says is the statement in the language of the page, or in the one there is.
 func (x *view) says() (text, lang string) {
-	if s, ok := x.Stated.Says[x.Lang]; ok {
-		return s, x.Lang
+	best := x.Stated.Says[0]
+	for _, s := range x.Stated.Says {
+		if s.Lang == x.Lang || s.Lang == locale.Base && best.Lang != x.Lang {
+			best = s
+		}
 	}
-	if s, ok := x.Stated.Says[locale.Base]; ok {
-		return s, locale.Base
-	}
-	var tags []string
-	for t := range x.Stated.Says {
-		tags = append(tags, t)
-	}
-	slices.Sort(tags)
-	return x.Stated.Says[tags[0]], tags[0]
+	return best.Text, best.Lang
 }
 
 // A tableView is one table of the report.
