@@ -38,12 +38,11 @@ type anchorSeen struct {
 
 // add checks one entry of the ledger. After a failure it goes on from the
 // entry as it is, so that one fault is told once.
-func (c *leafChain) add(index int64, data []byte) *Failure {
+func (c *leafChain) add(index int64, data []byte, hash tlog.Hash) *Failure {
 	l, err := DecodeLeaf(data)
 	if err != nil {
 		return Fail(FailLeaf, "entry %d of the ledger is not a leaf", index)
 	}
-	hash := tlog.RecordHash(data)
 	if l.Kind == LeafCase && l.Cell == c.cell {
 		_, equal, f := c.slot.add(index, l, hash)
 		if !equal {
@@ -104,8 +103,8 @@ func CheckCellLedger(fetch func(path string) ([]byte, error), cell *DirectoryCel
 	chain := leafChain{cell: cell.ID}
 	var first *Failure
 	tell := opts.Entry
-	opts.Entry = func(index int64, data []byte) error {
-		if f := chain.add(index, data); f != nil && first == nil {
+	opts.hashed = func(index int64, data []byte, hash tlog.Hash) error {
+		if f := chain.add(index, data, hash); f != nil && first == nil {
 			first = f
 		}
 		if tell != nil {

@@ -265,8 +265,8 @@ func (x *view) chart(t *verify.ReportTable) *ui.Chart {
 		c.Series[0].Values = append(c.Series[0].Values, low)
 		c.Series[1].Values = append(c.Series[1].Values, high-low)
 	}
-	if len(c.Labels) == 0 {
-		return nil
+	if len(c.Labels) < 2 || slices.Max(c.Series[0].Values) == 0 && slices.Max(c.Series[1].Values) == 0 {
+		return nil // one number, or nothing but zeros, needs no drawing
 	}
 	return c
 }

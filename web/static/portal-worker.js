@@ -6,6 +6,8 @@ const scope = self.registration.scope;
 const known = new Set([...KEEP, ...MORE]);
 
 self.addEventListener("install", (event) => {
+  // What is not of this portal need not wait for this worker to say so.
+  event.addRoutes?.({ condition: { not: { urlPattern: scope + "*" } }, source: "network" })?.catch(() => {});
   event.waitUntil(caches.open(CACHE).then((c) => c.addAll(KEEP.map((p) => new Request(scope + p, { cache: "reload" })))).then(() => self.skipWaiting()));
 });
 

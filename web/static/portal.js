@@ -12,7 +12,7 @@ const $ = (id) => document.getElementById(id);
 
 const say = (key, values = {}) => (D.say[key] ?? key).replace(/\{(\w+)\}/g, (all, k) => (k in values ? show(values[k]) : all));
 const numbers = D && new Intl.NumberFormat(D.lang);
-const dates = D && new Intl.DateTimeFormat(D.lang, { dateStyle: "medium", timeStyle: "medium", timeZone: "UTC" });
+const dates = D && new Intl.DateTimeFormat(D.lang === "en" ? "en-GB" : D.lang, { dateStyle: "medium", timeStyle: "medium", timeZone: "UTC", hourCycle: "h23" });
 function show(v) {
   if (v instanceof Date) return dates.format(v) + " UTC";
   return typeof v === "number" || typeof v === "bigint" ? numbers.format(v) : String(v);
@@ -48,23 +48,30 @@ function ledgerFiles() {
     }
     return got.get(path);
   };
-  let size = 0;
+  // The full files, in the order in which a whole check asks for them. A browser
+  // takes longer for a request than the verifier for what it brings.
+  let size = 0, next = 0;
+  const ahead = async (until) => {
+    while (next < Math.min(until, Math.floor(size / 256))) {
+      const k = next++;
+      await Promise.allSettled([start(hand.bundlePath(k)), start(hand.tilePath(0, k))]);
+    }
+  };
+  const keep = () => size <= 300_000; // more is too much to keep for the second verifier
   const fetchFile = (path) => {
     const m = /^tile\/entries\/((?:x\d{3}\/)*\d{3})$/.exec(path);
-    if (m) {
-      const n = Number(m[1].replace(/x|\//g, ""));
-      for (let k = n; k <= n + 6; k++) {
-        if ((k + 1) * 256 > size) break;
-        start(hand.bundlePath(k));
-        start(hand.tilePath(0, k));
-      }
+    if (m && !keep()) {
+      const k = Number(m[1].replace(/x|\//g, ""));
+      next = Math.max(next, k);
+      ahead(k + 16);
     }
     const p = start(path);
     if (path === "checkpoint") return p.then((b) => { size = Number(text(b).split("\n")[1]) || 0; return b; });
-    if (size > 300_000) got.delete(path); // too much to keep for the second verifier
+    if (!keep()) got.delete(path);
     return p;
   };
-  fetchFile.size = () => size;
+  /** Reads the whole ledger before it is asked for, if it is small enough to be kept. */
+  fetchFile.all = () => { if (keep()) for (let i = 0; i < 8; i++) ahead(Infinity); };
   return fetchFile;
 }
 
@@ -180,11 +187,15 @@ async function verifyAll() {
   count.textContent = say("loading");
   const began = performance.now();
   const files = ledgerFiles();
+  files("checkpoint").then(files.all, () => {});
   const v = await wasm();
   const d = await trust().catch(() => null);
   const verdicts = [];
   const run = async (name, f) => verdicts.push(await check(name, f));
+  let drawn = 0;
   const progress = (done, size) => {
+    if (done < size && performance.now() - drawn < 100) return;
+    drawn = performance.now();
     bar.hidden = false;
     bar.value = size ? (100 * done) / size : 100;
     count.textContent = say("progress", { done, size });
