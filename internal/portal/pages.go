@@ -91,9 +91,9 @@ func (b *builder) putPages(tag string) error {
 
 // putIndex writes the page that lets a reader choose the language.
 func (b *builder) putIndex() error {
-	x := &view{Printer: b.words.Printer(locale.Base), builder: b, file: "index.html"}
+	x := b.words.Printer(locale.Base)
 	p := &ui.Page{
-		Printer: x.Printer, Title: x.T("portal.where", "cell", string(b.Cell)), Site: x.T("portal.site"), Where: x.T("portal.where", "cell", string(b.Cell)),
+		Printer: x, Title: x.T("portal.where", "cell", string(b.Cell)), Site: x.T("portal.site"), Where: x.T("portal.where", "cell", string(b.Cell)),
 		Home: "en/index.html", Asset: func(name string) string { return b.folder + name }, Integrity: b.integrity, Policy: b.policyText(), Narrow: true,
 	}
 	var buf bytes.Buffer
@@ -251,13 +251,17 @@ func (x *view) tables() (out []*tableView, none []string) {
 	return out, none
 }
 
+// people are the columns that count people in a table of requests: of another
+// size, they stand in the table alone.
+var people = map[string]bool{"targets_named": true, "subjects_affected": true, "subjects_held": true}
+
 // chart draws the last row of a table, which is its total or its only one: what
 // is known of each count, and up to what a hidden one may go.
 func (x *view) chart(t *verify.ReportTable) *ui.Chart {
 	c := &ui.Chart{Title: x.T("portal.chart_of", "table", x.tableName(t.ID)), Series: []ui.Series{{Name: x.T("portal.chart_known")}, {Name: x.T("portal.chart_upto")}}}
 	row := &t.Rows[len(t.Rows)-1]
 	for j, column := range t.Columns {
-		if strings.HasPrefix(column, "percent_") || strings.HasPrefix(column, "median_") || strings.HasPrefix(column, "oldest_") || strings.HasSuffix(column, "_total") {
+		if strings.HasPrefix(column, "percent_") || strings.HasPrefix(column, "median_") || strings.HasPrefix(column, "oldest_") || strings.HasSuffix(column, "_total") || people[column] {
 			continue
 		}
 		low, high := span(&row.Cells[j])
@@ -317,12 +321,26 @@ func (x *view) rowName(r *verify.ReportRow) string {
 	}
 	var parts []string
 	for _, k := range r.Key {
-		parts = append(parts, x.Or("rkey."+k, human(k)))
+		parts = append(parts, x.dimension(k))
 	}
 	if len(parts) == 0 {
 		return x.T("portal.row_all")
 	}
 	return strings.Join(parts, " · ")
+}
+
+// dimension names a value by which rows are kept apart: a country, or a code that
+// the pages of requesters have words for.
+func (x *view) dimension(v string) string {
+	if j := bonded.Jurisdiction(v); j.Valid() {
+		return x.country(j)
+	}
+	for _, area := range []string{"officer.process.", "officer.class.", "officer.role."} {
+		if x.Has(area + v) {
+			return x.T(area + v)
+		}
+	}
+	return human(v)
 }
 
 // downloads are the files of the report to take away.

@@ -18,7 +18,6 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-
 	"slices"
 	"strings"
 	"time"
@@ -47,7 +46,7 @@ const (
 )
 
 // perPage is how many entries of the ledger a page shows.
-const perPage = 100
+const perPage = 50
 
 // An Input is what the pages show. All of it was checked by the caller.
 type Input struct {
