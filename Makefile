@@ -23,10 +23,12 @@ build: wasm
 	@mkdir -p $(BIN)
 	$(GO) build $(GOFLAGS_BUILD) -o $(BIN)/ ./cmd/...
 
-# What the pages of requesters compute with. The server looks for it beside
-# itself; wasm_exec.js is that of the compiler.
+# What pages compute with. The server looks for that of requesters beside
+# itself, and bonded portal build for the verifier; wasm_exec.js is that of the
+# compiler.
 wasm:
 	@mkdir -p $(BIN)
+	@scripts/wasm $(BIN)
 	GOOS=js GOARCH=wasm $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/officer.wasm ./cmd/bonded-officer-wasm
 	gzip -9 -n -f $(BIN)/officer.wasm
 	cp "$$($(GO) env GOROOT)/lib/wasm/wasm_exec.js" $(BIN)/officer-exec.js

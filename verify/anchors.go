@@ -38,12 +38,11 @@ type anchorSeen struct {
 
 // add checks one entry of the ledger. After a failure it goes on from the
 // entry as it is, so that one fault is told once.
-func (c *leafChain) add(index int64, data []byte) *Failure {
+func (c *leafChain) add(index int64, data []byte, hash tlog.Hash) *Failure {
 	l, err := DecodeLeaf(data)
 	if err != nil {
 		return Fail(FailLeaf, "entry %d of the ledger is not a leaf", index)
 	}
-	hash := tlog.RecordHash(data)
 	if l.Kind == LeafCase && l.Cell == c.cell {
 		_, equal, f := c.slot.add(index, l, hash)
 		if !equal {
@@ -93,9 +92,8 @@ type CellLedgerReport struct {
 }
 
 // CheckCellLedger checks the whole ledger of a cell: [CheckLog] under the keys
-// of the directory, and the chains of its leaves. Opts may set Previous and
-// Progress; Entry is its own. The report is never nil; the error is a
-// [Failure].
+// of the directory, and the chains of its leaves. The report is never nil; the
+// error is a [Failure], or what opts.Entry returned.
 func CheckCellLedger(fetch func(path string) ([]byte, error), cell *DirectoryCell, opts LogOptions) (*CellLedgerReport, error) {
 	rep := new(CellLedgerReport)
 	vkey, policy, err := cellLog(cell)
@@ -104,9 +102,13 @@ func CheckCellLedger(fetch func(path string) ([]byte, error), cell *DirectoryCel
 	}
 	chain := leafChain{cell: cell.ID}
 	var first *Failure
-	opts.Entry = func(index int64, data []byte) error {
-		if f := chain.add(index, data); f != nil && first == nil {
+	tell := opts.Entry
+	opts.hashed = func(index int64, data []byte, hash tlog.Hash) error {
+		if f := chain.add(index, data, hash); f != nil && first == nil {
 			first = f
+		}
+		if tell != nil {
+			return tell(index, data)
 		}
 		return nil
 	}

@@ -23,11 +23,12 @@ const (
 	ControlGrants    ControlSubject = "grants"    // number: of the set; digest: SHA-256 of the signed grant file
 	ControlPolicy    ControlSubject = "policy"    // number: counts the vault's announcements; digest: SHA-256 of the operator's policy text
 	ControlDirectory ControlSubject = "directory" // number: version; digest: see [DirectoryDigest]
+	ControlPortal    ControlSubject = "portal"    // number: counts the vault's announcements; digest: see [PortalDigest]
 )
 
 // Valid reports whether s is one of the subjects.
 func (s ControlSubject) Valid() bool {
-	return s == ControlGrants || s == ControlPolicy || s == ControlDirectory
+	return s == ControlGrants || s == ControlPolicy || s == ControlDirectory || s == ControlPortal
 }
 
 // A Control is what a leaf of kind [LeafControl] commits to: this file is to

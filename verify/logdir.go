@@ -20,6 +20,9 @@ type LogOptions struct {
 	// error from it ends the check and is returned as it is. Nil means none.
 	Entry func(index int64, data []byte) error
 
+	// hashed is Entry for this package, with the entry's leaf hash.
+	hashed func(index int64, data []byte, hash tlog.Hash) error
+
 	// Progress is called after each bundle with the entries done so far. Nil
 	// means none.
 	Progress func(done, size int64)
@@ -132,12 +135,16 @@ func (w *logWalk) entries() error {
 // checkpoint, compares the roots.
 func (w *logWalk) entry(data []byte) error {
 	index := w.tree.size
-	if err := w.tree.add(tlog.RecordHash(data)); err != nil {
+	hash := recordHash(data)
+	if err := w.tree.add(hash); err != nil {
 		return err
 	}
 	w.report.Entries++
 	if p := w.opts.Previous; p != nil && p.Size == w.tree.size && p.Root != w.tree.root() {
 		return Fail(FailForked, "the log does not extend the earlier checkpoint of %d entries: it is forked, or entries before %d were altered", p.Size, p.Size)
+	}
+	if w.opts.hashed != nil {
+		return w.opts.hashed(index, data, hash)
 	}
 	if w.opts.Entry != nil {
 		return w.opts.Entry(index, data)

@@ -65,7 +65,7 @@ func (m *Monitor) entry(index int64, data []byte) error {
 		return nil
 	}
 	m.cases.size = index + 1
-	f := m.chain.add(index, data)
+	f := m.chain.add(index, data, recordHash(data))
 	if n := len(m.chain.seen); n > 1 {
 		m.chain.seen = m.chain.seen[n-1:] // only the newest is needed
 	}

@@ -35,14 +35,13 @@ func ReadReportLedger(fetch func(path string) ([]byte, error), cell *DirectoryCe
 	chain := leafChain{cell: cell.ID}
 	tree := compactTree{full: func(int, int64, []tlog.Hash) error { return nil }}
 	var first *Failure
-	opts.Entry = func(index int64, data []byte) error {
-		if f := chain.add(index, data); f != nil && first == nil {
+	opts.hashed = func(index int64, data []byte, h tlog.Hash) error {
+		if f := chain.add(index, data, h); f != nil && first == nil {
 			first = f
 		}
 		if size >= 0 && index >= size {
 			return nil
 		}
-		h := tlog.RecordHash(data)
 		if leaf, err := DecodeLeaf(data); err == nil && leaf.Kind == LeafCase {
 			l.hashes[index] = h
 			l.Leaves++

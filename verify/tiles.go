@@ -162,11 +162,11 @@ func (t *compactTree) root() tlog.Hash {
 
 // perfectHash returns the root over a power of two of subtree roots.
 func perfectHash(hs []tlog.Hash) tlog.Hash {
-	buf := make([]tlog.Hash, len(hs))
-	copy(buf, hs)
+	var room [TileWidth]tlog.Hash
+	buf := append(room[:0], hs...)
 	for n := len(buf); n > 1; n /= 2 {
 		for i := range n / 2 {
-			buf[i] = tlog.NodeHash(buf[2*i], buf[2*i+1])
+			buf[i] = nodeHash(&buf[2*i], &buf[2*i+1])
 		}
 	}
 	return buf[0]

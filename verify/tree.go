@@ -18,7 +18,8 @@ func TreeRoot(leaves []tlog.Hash) tlog.Hash {
 		return leaves[0]
 	}
 	k := splitPoint(len(leaves))
-	return tlog.NodeHash(TreeRoot(leaves[:k]), TreeRoot(leaves[k:]))
+	left, right := TreeRoot(leaves[:k]), TreeRoot(leaves[k:])
+	return nodeHash(&left, &right)
 }
 
 // TreePath returns the RFC 6962 audit path of leaf i, lowest sibling first.
@@ -48,6 +49,26 @@ func CheckPath(root tlog.Hash, path []tlog.Hash, i, count int64, leaf tlog.Hash)
 		return errPath
 	}
 	return nil
+}
+
+// recordHash is [tlog.RecordHash] without garbage for what is no longer than a
+// leaf: whole ledgers are hashed in browsers.
+func recordHash(data []byte) tlog.Hash {
+	var b [1 + LeafSize]byte
+	if len(data) > LeafSize {
+		return tlog.RecordHash(data)
+	}
+	n := copy(b[1:], data)
+	return sha256.Sum256(b[:1+n])
+}
+
+// nodeHash is [tlog.NodeHash] without garbage.
+func nodeHash(left, right *tlog.Hash) tlog.Hash {
+	var b [1 + 2*tlog.HashSize]byte
+	b[0] = 1
+	copy(b[1:], left[:])
+	copy(b[1+tlog.HashSize:], right[:])
+	return sha256.Sum256(b[:])
 }
 
 // splitPoint returns the largest power of two smaller than n, for n > 1.

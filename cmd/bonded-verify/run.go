@@ -27,6 +27,8 @@ type commands struct {
 	Directory directoryCmd `cmd:"" help:"Check the signature of a directory file."`
 	Report    reportCmd    `cmd:"" help:"Prove a published transparency report against the ledger."`
 	Promise   promiseCmd   `cmd:"" help:"Check that batch promises were kept by the journal."`
+	Statement statementCmd `cmd:"" help:"Check the dated statement of an operator."`
+	Portal    portalCmd    `cmd:"" help:"Check a copy of a public portal: its files, who signed them, that the ledger announces them."`
 	Package   packageCmd   `cmd:"" help:"Check a release package of a case: who asked, who approved, what was entered. Opens nothing."`
 }
 
@@ -105,6 +107,10 @@ func (c *commands) dispatch(ctx *kong.Context, e *env) (*answer, error) {
 		return c.Directory.check()
 	case "report":
 		return c.Report.check()
+	case "statement":
+		return c.Statement.check(e)
+	case "portal":
+		return c.Portal.check()
 	case "package":
 		return c.Package.check()
 	default:

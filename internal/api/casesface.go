@@ -74,6 +74,10 @@ func (a *API) serveCase(w http.ResponseWriter, r *http.Request, e *caseEndpoint)
 	ctx, cancel := context.WithTimeout(r.Context(), a.limits.CallTimeout)
 	defer cancel()
 
+	if e.route.Public {
+		anyOrigin(w)
+	}
+
 	// 2. Who asks? The proof covers the body, so it is read first, and only
 	// for people there are.
 	if !e.route.Public {

@@ -74,6 +74,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, e *endpoint) {
 		return
 	}
 	if e.verbatim != nil {
+		anyOrigin(w)
 		body, contentType := e.verbatim()
 		code = ""
 		x.write(http.StatusOK, contentType, body)

@@ -54,6 +54,7 @@ type commands struct {
 	Custodians custodiansCommands `cmd:"" help:"Order ceremonies of the custodians, and verify who they are."`
 	Monitor    monitorCommand     `cmd:"" help:"Watch a ledger: that it only grows, and that all is opened that is due."`
 	Report     reportCommands     `cmd:"" help:"Make the transparency report from the ledger, or sign one as its auditor."`
+	Portal     portalCommands     `cmd:"" help:"Write the public pages of a cell, or sign what they state."`
 	Completion completionCommand  `cmd:"" help:"Print a completion script for your shell."`
 }
 

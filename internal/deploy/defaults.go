@@ -59,6 +59,7 @@ directory: cells.json
 schema: schema.yaml
 policy: policy.cedar
 grants: grants.json
+portal: portal/manifest.json
 anchor_every: %[5]s
 undo_window: %[6]s
 waiting_time: %[7]s

@@ -14,9 +14,10 @@ import (
 
 // Handler serves the log read-only in the C2SP tlog-tiles layout: the cosigned
 // checkpoint, hash tiles and entry bundles, and nothing else of the folder.
-// Mount it below a prefix with [http.StripPrefix].
+// Mount it below a prefix with [http.StripPrefix]. Pages of any origin may read it.
 func (l *Ledger) Handler() http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		rw.Header().Set("Access-Control-Allow-Origin", "*")
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			rw.Header().Set("Allow", "GET, HEAD")
 			http.Error(rw, "method not allowed", http.StatusMethodNotAllowed)

@@ -26,6 +26,7 @@ type VaultConfig struct {
 	Schema       string        `yaml:"schema" required:"true"`
 	Policy       string        `yaml:"policy" required:"true"`
 	Grants       string        `yaml:"grants" required:"true"`
+	Portal       string        `yaml:"portal"`                        // manifest.json of the public portal, announced when it changes; absent: none
 	AnchorEvery  Duration      `yaml:"anchor_every"`                  // absent: 10s; at most 1m
 	Freshness    Duration      `yaml:"freshness"`                     // absent: 15m; nothing opens without a cosigned checkpoint younger than this
 	UndoWindow   Duration      `yaml:"undo_window" required:"true"`   // "24h"; "0s" destroys at once

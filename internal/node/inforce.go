@@ -136,6 +136,7 @@ func (g *gate) tick(ctx context.Context) {
 	g.report(ctx, "grants", g.tickGrants(ctx))
 	g.report(ctx, "policy", g.tickPolicy(ctx))
 	g.report(ctx, "directory", g.tickDirectory(ctx))
+	g.report(ctx, "portal", g.tickPortal(ctx))
 	g.sayWaiting()
 }
 
@@ -338,6 +339,39 @@ func (g *gate) tickDirectory(ctx context.Context) error {
 	return nil
 }
 
+// tickPortal announces the list of files of the public portal and puts the
+// evidence beside it. Nothing takes effect by it: it shows that everybody is
+// served the same pages, so that nobody waits and the keyholder is not asked.
+func (g *gate) tickPortal(ctx context.Context) error {
+	n := g.n
+	if n.conf.Portal == "" {
+		return nil
+	}
+	path := resolve(n.dir, n.conf.Portal)
+	file, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // not built yet
+	}
+	if err != nil {
+		return &bonded.Error{Code: bonded.CodeConfig, Field: path, Message: "the manifest of the portal cannot be read", Err: err}
+	}
+	m, err := verify.ParsePortalManifest(file)
+	if err == nil && m.Cell != n.conf.Cell {
+		err = verify.Fail(verify.FailCell, "it is of cell %s", m.Cell)
+	}
+	if err != nil {
+		return &bonded.Error{Code: bonded.CodeConfig, Field: path, Message: "not the manifest of a portal of this cell", Err: err, Hint: "bonded portal build writes it"}
+	}
+	p, err := g.announce(ctx, &change{subject: verify.ControlPortal, digest: verify.PortalDigest(file)})
+	if err != nil {
+		return err
+	}
+	if err := g.putEvidence(verify.ControlPortal, p, path); err != nil {
+		return err
+	}
+	return os.Chmod(path+".evidence", 0o644) //nolint:gosec // it is served to everybody
+}
+
 // approvals returns the approvals of a version of the directory that stand
 // beside it, which must be a quorum of the custodians in force; nil before there
 // are custodians. A version that was announced with approvals keeps them.
@@ -395,13 +429,23 @@ func (g *gate) showLast(ctx context.Context, s verify.ControlSubject, file []byt
 	if p == nil || file != nil && p.Digest != digestOf(file) {
 		return nil
 	}
-	if leaf := tlog.RecordHash(p.Leaf); g.written[s] != leaf {
-		if err := remote.WriteFile(path+".evidence", p.Evidence); err != nil {
-			return fmt.Errorf("write evidence: %w", err)
-		}
-		g.written[s] = leaf
+	if err := g.putEvidence(s, p, path); err != nil {
+		return err
 	}
 	g.show(ctx, s, file)
+	return nil
+}
+
+// putEvidence writes the evidence of an announcement beside its file.
+func (g *gate) putEvidence(s verify.ControlSubject, p *announcement, path string) error {
+	leaf := tlog.RecordHash(p.Leaf)
+	if g.written[s] == leaf {
+		return nil
+	}
+	if err := remote.WriteFile(path+".evidence", p.Evidence); err != nil {
+		return fmt.Errorf("write evidence: %w", err)
+	}
+	g.written[s] = leaf
 	return nil
 }
 

@@ -25,6 +25,10 @@ type Page struct {
 	Narrow  bool            // text, not tables
 	Live    string          // address of the stream of changes; empty: the page stands still
 	Meta    []MetaTag       // for scripts
+
+	// Of pages that are files, where no server sends headers.
+	Policy    string                   // Content Security Policy; empty: the server's
+	Integrity func(name string) string // of assets; nil: none
 }
 
 // A MetaTag tells the page's script something.
