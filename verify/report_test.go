@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -219,11 +220,14 @@ func published(r *verify.Report) (lo, hi []float64, eqs [][]float64, hidden []st
 }
 
 // attack checks that no hidden cell of a report can be narrowed below k values
-// by solving the system that it publishes.
+// by solving the system that it publishes. Of a year it looks at closed cases
+// only: its open rows say what both halves together say, which is less hidden
+// than each (spec/report.md).
 func attack(t interface{ Fatalf(string, ...any) }, r *verify.Report) {
 	lo, hi, eqs, hidden := published(r)
+	year := r.Period.To.Sub(r.Period.From) > 200*24*time.Hour
 	for v, name := range hidden {
-		if name == "" {
+		if name == "" || year && strings.Contains(name, " open[") {
 			continue
 		}
 		least, most := extreme(lo, hi, eqs, v, 1), extreme(lo, hi, eqs, v, -1)
