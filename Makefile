@@ -41,7 +41,7 @@ run: build
 test:
 	@scripts/setup test
 	$(GO) vet ./...
-	$(GO) test -count=1 -timeout 25m $(PKG)
+	$(GO) test -count=1 -timeout 28m $(PKG)
 
 # Kill -9 in earnest: 20 rounds for every process.
 crash:
