@@ -4,6 +4,7 @@ package bondedtest_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -172,6 +173,9 @@ func (b *tab) file(name string) []byte {
 	poll(b.t, "the browser saves "+name, func() error {
 		var err error
 		got, err = os.ReadFile(filepath.Join(b.saved, name))
+		if err == nil && len(got) == 0 { // the browser holds the name first
+			return errors.New(name + " is empty")
+		}
 		return err
 	})
 	return got

@@ -2,7 +2,9 @@ package deploy
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
+	"strconv"
 
 	"bonded"
 )
@@ -88,7 +90,7 @@ func (p *Plan) assign(base int) error {
 	// Free ports: all are held open until every one is known, so that none is
 	// given twice.
 	for _, w := range want {
-		l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // returns at once
+		l, err := listenBelowEphemeral()
 		if err != nil {
 			return fmt.Errorf("find a free port: %w", err)
 		}
@@ -96,4 +98,19 @@ func (p *Plan) assign(base int) error {
 		*w = l.Addr().String()
 	}
 	return nil
+}
+
+// listenBelowEphemeral listens at a port that no outgoing connection takes
+// before its process starts: the systems we know give those from 32768 up.
+func listenBelowEphemeral() (net.Listener, error) {
+	const first, last, tries = 20000, 32767, 100
+	var err error
+	for range tries {
+		var l net.Listener
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(first+rand.IntN(last-first+1))) //nolint:gosec // a port is no secret
+		if l, err = net.Listen("tcp", address); err == nil {                                   //nolint:noctx // returns at once
+			return l, nil
+		}
+	}
+	return nil, err
 }

@@ -100,9 +100,12 @@ func TestPrinterWritesAsTheLanguageDoes(t *testing.T) {
 		{"Only", c.Printer("ru").T("only")},
 		{"Hello Ada", c.Printer("xx").T("hello", "who", "Ada")},
 		{"nothing.there", c.Printer("ru").T("nothing.there")},
-		{"1 box", c.Printer("en").N("box", 1)}, {"1,200 boxes", c.Printer("en").N("box", 1200)},
-		{"3 ящика", c.Printer("ru").N("box", 3)}, {"11 ящиков", c.Printer("ru").N("box", 11)},
-		{"28 November 2026", c.Printer("en").Date(at)}, {"28.11.2026", c.Printer("ru").Date(at)},
+		{"1 box", c.Printer("en").N("box", 1)},
+		{"1,200 boxes", c.Printer("en").N("box", 1200)},
+		{"3 ящика", c.Printer("ru").N("box", 3)},
+		{"11 ящиков", c.Printer("ru").N("box", 11)},
+		{"28 November 2026", c.Printer("en").Date(at)},
+		{"28.11.2026", c.Printer("ru").Date(at)},
 		{"28 Nov 2026, 08:30 UTC", c.Printer("ru").Minute(at)},
 	} {
 		if x.got != x.want {
