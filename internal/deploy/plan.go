@@ -108,7 +108,7 @@ func listenBelowEphemeral() (net.Listener, error) {
 	for range tries {
 		var l net.Listener
 		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(first+rand.IntN(last-first+1))) //nolint:gosec // a port is no secret
-		if l, err = net.Listen("tcp", address); err == nil {                                   //nolint:noctx // returns at once
+		if l, err = net.Listen("tcp", address); err == nil {                                  //nolint:noctx // returns at once
 			return l, nil
 		}
 	}
