@@ -105,7 +105,7 @@ func BenchmarkPages(b *testing.B) {
 		b.Run(p.name, func(b *testing.B) {
 			size := 0
 			for b.Loop() {
-				res, body := p.do()
+				res, body := p.do() //nolint:bodyclose // read and closed by do
 				if res.StatusCode != http.StatusOK {
 					b.Fatalf("%d: %s", res.StatusCode, body)
 				}

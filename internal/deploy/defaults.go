@@ -23,8 +23,11 @@ const (
 	PrincipalJobs    = "vault-job"  // the vault's own background work
 	PrincipalDoor    = "front-door" // what the vault does for cases
 
-	// People of the console, by their ids in the register. They have no keys
-	// for the API: what they open they open on the console's pages.
+)
+
+// People of the console, by their ids in the register. They have no keys for
+// the API: what they open they open on the console's pages.
+const (
 	PrincipalGuardian = "guardian-1" // serves people: looks them up, reveals, copies, erases
 	PrincipalReader   = "auditor-1"  // reads the journal
 )

@@ -1,4 +1,4 @@
-package frontdoor
+package frontdoor_test
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"bonded"
+	"bonded/internal/frontdoor"
 	"bonded/internal/seal"
 )
 
@@ -14,7 +15,7 @@ func TestPackageAtRest(t *testing.T) {
 	key, id := seal.NewKey(), bonded.NewID()
 	sealed := func(id bonded.ID, plain []byte) []byte {
 		var out bytes.Buffer
-		w := &packageSealer{w: &out, key: key, id: id}
+		w := frontdoor.SealPackage(&out, key, id)
 		for b := plain; len(b) > 0; { // in pieces of no even length
 			n := min(len(b), 70_001)
 			if _, err := w.Write(b[:n]); err != nil {
@@ -28,10 +29,10 @@ func TestPackageAtRest(t *testing.T) {
 		return out.Bytes()
 	}
 	open := func(key seal.Key, id bonded.ID, b []byte) ([]byte, error) {
-		return io.ReadAll(newPackageOpener(io.NopCloser(bytes.NewReader(b)), key, id))
+		return io.ReadAll(frontdoor.OpenPackage(io.NopCloser(bytes.NewReader(b)), key, id))
 	}
-	const chunk = packageChunk + seal.Overhead
-	for _, size := range []int{1, packageChunk - 1, packageChunk, packageChunk + 1, 3 * packageChunk, 3*packageChunk + 17} {
+	const chunk = frontdoor.PackageChunk + seal.Overhead
+	for _, size := range []int{1, frontdoor.PackageChunk - 1, frontdoor.PackageChunk, frontdoor.PackageChunk + 1, 3 * frontdoor.PackageChunk, 3*frontdoor.PackageChunk + 17} {
 		plain := make([]byte, size)
 		_, _ = rand.Read(plain)
 		b := sealed(id, plain)
@@ -42,7 +43,7 @@ func TestPackageAtRest(t *testing.T) {
 			t.Errorf("%d bytes: the file shows them", size)
 		}
 	}
-	plain := make([]byte, 3*packageChunk)
+	plain := make([]byte, 3*frontdoor.PackageChunk)
 	_, _ = rand.Read(plain)
 	b := sealed(id, plain)
 	swapped := bytes.Clone(b)

@@ -237,7 +237,7 @@ func (p *Printer) Percent(x float64) string {
 	return p.numbers.Sprint(number.Percent(x, number.MaxFractionDigits(1)))
 }
 
-// Date, Minute and Second write a time in UTC.
+// Date writes a day in UTC, as Minute and Second write its times.
 func (p *Printer) Date(t time.Time) string { return t.UTC().Format(p.file.Date) }
 
 // Minute writes a time to the minute.
