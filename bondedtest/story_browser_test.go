@@ -22,11 +22,13 @@ const storyPatience = 2 * time.Minute
 // TestE2EStory tells the whole story of the front door by clicking, with
 // BONDED_E2E in each language that ships: people of the cell enrol, look somebody up, an officer
 // files, they review and narrow, custodians approve on their own pages, the
-// officer opens what came, the person is told, and anybody verifies.
+// officer opens what came, the person is told, the report is published, and
+// anybody verifies; then a byte of the ledger is changed on disk.
 func TestE2EStory(t *testing.T) {
 	officerProgram(t)
 	serving := []string{"firm-1", "firm-3", "independent-2"}
 	o := openDoor(t, serving...)
+	wasm := wasmOf(t)
 	langs := []string{"en"}
 	if os.Getenv("BONDED_E2E") != "" { // make e2e: the rest takes minutes
 		langs = append(langs, "zh-Hans")
@@ -42,6 +44,7 @@ func TestE2EStory(t *testing.T) {
 			s.approve(id, serving...)
 			s.openPackage()
 			s.close(id)
+			s.publish(wasm)
 		})
 	}
 }
@@ -271,4 +274,35 @@ func (s *told) close(id bonded.CaseID) {
 		}
 		return nil
 	})
+}
+
+// publish makes the report and the portal, and verifies them in a browser: as
+// they are, and with a byte of the ledger changed.
+func (s *told) publish(wasm string) {
+	admin, work := filepath.Join(s.d.Layout.Admin(), "admin.key"), s.t.TempDir()
+	report, statement, closed := filepath.Join(work, "report"), filepath.Join(work, "statement.json"), filepath.Join(work, "closed.jsonl")
+	today := time.Now().UTC().Format(time.DateOnly)
+	s.bonded("report", "closed", "--directory", s.d.Layout.Directory(), "--cell", string(s.Cell), "--person", s.d.Layout.Person(s.Cell, "legal-1"), "--out", closed)
+	s.bonded("report", "make", "--admin", admin, "--from", today, "--to", today, "--closed", closed, "--out", report)
+	s.bonded(stating(admin, statement)...)
+
+	dir := filepath.Join(s.d.Layout.Vault(s.Cell), "portal")
+	must(s.t, os.RemoveAll(dir))
+	s.bonded("portal", "build", "--admin", admin, "--out", dir, "--wasm", wasm, "--report", report, "--statement", statement)
+	announced(s.t, dir)
+	site := served(s.t, dir)
+	w := openTab(s.t, s.lang)
+	w.open(site + "/" + s.lang + "/index.html")
+	w.shoot(s.shots + "portal")
+	w.open(site + "/" + s.lang + "/report.html")
+	eval[bool](w, `(document.querySelector("#report-check").click(), true)`)
+	w.await(`document.querySelector("#report-result .badge.good") !== null`)
+	w.shoot(s.shots + "portal-report")
+	w.open(site + "/" + s.lang + "/verify.html")
+	if v := verdictOf(w); v != "holds" {
+		s.t.Errorf("%s\n%s", v, w.text("main"))
+	}
+	w.shoot(s.shots + "portal-verified")
+	words := map[string][]string{"en": {"Wrong at entry 2", "cannot be hidden"}, "zh-Hans": {"第 2 个条目有误"}}
+	portalTampered(s.t, w, s.d, wasm, s.lang, s.shots+"portal-tampered", words[s.lang]...)
 }
