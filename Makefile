@@ -48,11 +48,11 @@ crash:
 	BONDED_CRASH_ROUNDS=20 $(GO) test -count=1 -timeout 30m -run 'Crash|Kill' -v ./...
 
 # The end-to-end suite over real processes, sockets and browsers, in every
-# language. SHOTS= names a folder for pictures of every page.
-SHOTS ?=
+# language. SHOTS names the folder for pictures of every page.
+SHOTS ?= docs/screenshots
 e2e:
 	@scripts/setup test
-	BONDED_E2E=1 BONDED_SHOTS='$(if $(SHOTS),$(abspath $(SHOTS)))' $(GO) test -count=1 -timeout 20m -run 'E2E' -v ./bondedtest/...
+	BONDED_E2E=1 BONDED_SHOTS='$(abspath $(SHOTS))' $(GO) test -count=1 -timeout 20m -run 'E2E' -v ./bondedtest/...
 
 # Writes the Go of pages from *.templ.
 generate: tools

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	cdpbrowser "github.com/chromedp/cdproto/browser"
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"bonded/bondedtest"
@@ -181,31 +180,6 @@ func (b *tab) file(name string) []byte {
 	return got
 }
 
-// shoot keeps pictures of the page for people to look at: light and dark, wide
-// and narrow, if BONDED_SHOTS names a folder.
-func (b *tab) shoot(name string) {
-	b.t.Helper()
-	b.audit(name)
-	dir := os.Getenv("BONDED_SHOTS")
-	if dir == "" {
-		return
-	}
-	must(b.t, os.MkdirAll(dir, 0o700))
-	for _, scheme := range []string{"light", "dark"} {
-		_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
-		})
-		must(b.t, err)
-		for _, width := range []int64{1280, 390} {
-			b.do(chromedp.EmulateViewport(width, 900))
-			png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
-			must(b.t, err)
-			must(b.t, os.WriteFile(filepath.Join(dir, name+"-"+scheme+"-"+map[int64]string{1280: "wide", 390: "narrow"}[width]+".png"), png, 0o600))
-		}
-	}
-	b.do(chromedp.EmulateViewport(1280, 900))
-}
-
 // audit has axe-core look at the page, light and dark.
 func (b *tab) audit(name string) {
 	b.t.Helper()
@@ -215,10 +189,7 @@ func (b *tab) audit(name string) {
 		eval[any](b, string(axe)+"; true")
 	}
 	for _, scheme := range []string{"light", "dark"} {
-		_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
-		})
-		must(b.t, err)
+		b.scheme(scheme)
 		found, err := chromedp.Run(b.ctx, chromedp.Evaluate[[]string](
 			`axe.run().then((r) => r.violations.flatMap((v) => v.nodes.map((n) => v.id + ': ' + n.html.slice(0, 200))))`, chromedp.EvalAwaitPromise))
 		must(b.t, err)

@@ -102,6 +102,11 @@ func (s *told) enrolEverybody() {
 		s.guardian.see("main h1")
 		s.guardian.shoot(s.shots + cmp.Or(page, "overview"))
 	}
+	for page, name := range map[string]string{"register?show=people": "register-people", "register/agency/lka-cyber": "agency", "ledger/entry/2": "ledger-entry"} {
+		s.guardian.open(s.origin() + "/console/" + page)
+		s.guardian.see("main h1")
+		s.guardian.shoot(s.shots + name)
+	}
 }
 
 // lookSomebodyUp finds a person by what is known of them, and opens one field.
@@ -133,6 +138,11 @@ func (s *told) lookSomebodyUp() {
 	b.shoot(s.shots + "revealed")
 	if got := b.text("#revealed"); !strings.Contains(got, s.who.phone) {
 		s.t.Errorf("revealed: %q, want %s", got, s.who.phone)
+	}
+	for _, view := range []string{"openings", "basis", "copy", "erase"} {
+		b.click("button[name=view][value=" + view + "]")
+		b.see("button[name=view][value=" + view + "][aria-current]")
+		b.shoot(s.shots + "person-" + view)
 	}
 }
 
@@ -265,6 +275,9 @@ func (s *told) close(id bonded.CaseID) {
 	auditor.open(s.origin() + "/console/journal")
 	auditor.see("main table")
 	auditor.shoot(s.shots + "journal")
+	auditor.click("main table tbody tr a")
+	auditor.see("main .crumbs")
+	auditor.shoot(s.shots + "journal-row")
 	s.guardian.open(s.origin() + "/console/")
 	s.guardian.see("main svg")
 	s.guardian.shoot(s.shots + "overview-after")

@@ -340,9 +340,17 @@ func kindOf[T comparable](kinds map[T]string, v T) string {
 
 func (x *visit) processTitle(id string) string {
 	if p, ok := x.c.rules.Process(id); ok {
-		return p.Title
+		return x.Or("officer.process."+id, p.Title)
 	}
 	return id
+}
+
+// instrument is what the rules say of a process, which they say in English.
+func (x *visit) instrument(p rules.Process) string {
+	if x.Has("officer.process."+p.ID) && x.Lang != "en" {
+		return ""
+	}
+	return p.Instrument
 }
 
 // actionNames lists what a case waits for.

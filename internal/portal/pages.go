@@ -258,7 +258,7 @@ var people = map[string]bool{"targets_named": true, "subjects_affected": true, "
 // chart draws the last row of a table, which is its total or its only one: what
 // is known of each count, and up to what a hidden one may go.
 func (x *view) chart(t *verify.ReportTable) *ui.Chart {
-	c := &ui.Chart{Title: x.T("portal.chart_of", "table", x.tableName(t.ID)), Series: []ui.Series{{Name: x.T("portal.chart_known")}, {Name: x.T("portal.chart_upto")}}}
+	c := &ui.Chart{Title: x.T("portal.chart_of", "table", x.tableName(t.ID)), Series: []ui.Series{{Name: x.T("portal.chart_known")}, {Name: x.T("portal.chart_upto"), UpTo: true}}}
 	row := &t.Rows[len(t.Rows)-1]
 	for j, column := range t.Columns {
 		if strings.HasPrefix(column, "percent_") || strings.HasPrefix(column, "median_") || strings.HasPrefix(column, "oldest_") || strings.HasSuffix(column, "_total") || people[column] {
@@ -269,8 +269,8 @@ func (x *view) chart(t *verify.ReportTable) *ui.Chart {
 		c.Series[0].Values = append(c.Series[0].Values, low)
 		c.Series[1].Values = append(c.Series[1].Values, high-low)
 	}
-	if len(c.Labels) < 2 || slices.Max(c.Series[0].Values) == 0 && slices.Max(c.Series[1].Values) == 0 {
-		return nil // one number, or nothing but zeros, needs no drawing
+	if len(c.Labels) < 2 || slices.Max(c.Series[0].Values) == 0 {
+		return nil // one number, nothing but zeros, or nothing but what is hidden
 	}
 	return c
 }
@@ -288,6 +288,14 @@ func span(c *verify.ReportCell) (low, high int64) {
 		return num(c.Low), num(c.Low)
 	}
 	return 0, 0
+}
+
+// issued is when the directory was issued.
+func (x *view) issued() string {
+	if t, err := time.Parse(time.RFC3339, x.dir.Issued); err == nil {
+		return x.Minute(t)
+	}
+	return x.dir.Issued
 }
 
 func (x *view) tableName(id string) string { return x.Or("rtable."+id, human(id)) }

@@ -9,6 +9,7 @@ import (
 type Series struct {
 	Name   string
 	Values []int64 // one for each label
+	UpTo   bool    // not counted: at most so many, drawn as an outline
 }
 
 // A Chart is counts over labels, drawn as stacked bars. The same numbers stand
@@ -47,6 +48,14 @@ func (c *Chart) top() int64 {
 	return most
 }
 
+// class is the look of the series at a place.
+func (s *Series) class(i int) string {
+	if s.UpTo {
+		return "upto"
+	}
+	return fmt.Sprintf("s%d", i%6+1)
+}
+
 // A bar is one rectangle.
 type bar struct {
 	x, y, w, h string
@@ -62,7 +71,8 @@ func (c *Chart) bars() (out []bar) {
 	high := float64(chartHeight - chartBottom - chartTop)
 	for i, label := range c.Labels {
 		y := float64(chartHeight - chartBottom)
-		for j, s := range c.Series {
+		for j := range c.Series {
+			s := &c.Series[j]
 			if s.Values[i] == 0 {
 				continue
 			}
@@ -70,7 +80,7 @@ func (c *Chart) bars() (out []bar) {
 			y -= h
 			out = append(out, bar{
 				unit(chartLeft + wide*float64(i) + wide*.15), unit(y), unit(wide * .7), unit(h),
-				fmt.Sprintf("s%d", j%6+1), fmt.Sprintf("%s, %s: %d", label, s.Name, s.Values[i]),
+				s.class(j), fmt.Sprintf("%s, %s: %d", label, s.Name, s.Values[i]),
 			})
 		}
 	}
@@ -81,11 +91,14 @@ func (c *Chart) bars() (out []bar) {
 type tick struct{ x, y, text string }
 
 func (c *Chart) ticks() (out []tick) {
-	top := c.top()
+	top := c.top() // 1, 2 or 5 times a power of ten
 	high := float64(chartHeight - chartBottom - chartTop)
-	steps := int64(4)
-	if top < 4 {
-		steps = top
+	steps := int64(1)
+	for _, n := range []int64{5, 4, 2} {
+		if top%n == 0 {
+			steps = n
+			break
+		}
 	}
 	for i := range steps + 1 {
 		v := top * i / steps
