@@ -98,6 +98,15 @@ func registerLink(kind, id string) string {
 	return "/console/register/" + url.PathEscape(kind) + "/" + url.PathEscape(id)
 }
 
+// powers are the processes that an agency may use.
+func (x *visit) powers(a *verify.Agency) string {
+	names := make([]string, len(a.Powers))
+	for i, p := range a.Powers {
+		names[i] = x.processTitle(p)
+	}
+	return strings.Join(names, ", ")
+}
+
 // registerState is the mark of a version.
 func registerState(v *registeredVersion) string {
 	switch v.State {

@@ -778,7 +778,7 @@ func registerLine(x *visit, r *registered) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = text(strings.Join(c.agency.Powers, ", ")).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = text(x.powers(c.agency)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1185,7 +1185,7 @@ func registerVersion(x *visit, v *registeredVersion) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = pair(x.T("register.powers"), strings.Join(a.Powers, ", ")).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = pair(x.T("register.powers"), x.powers(a)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
