@@ -297,6 +297,15 @@ func (x *visit) left(t time.Time) string {
 	return x.N("case.days_left", int(d.Hours()/24))
 }
 
+// held returns until when the data of a case is frozen; nil: it is not.
+func held(v *apitype.CaseView) *time.Time {
+	at, err := time.Parse(time.RFC3339, v.Extra["hold_until"])
+	if err != nil {
+		return nil
+	}
+	return &at
+}
+
 func day(t *time.Time) string {
 	if t == nil {
 		return ""
@@ -383,11 +392,14 @@ func (x *visit) detail(e *apitype.CaseEntryView) string {
 	}
 	words := strings.Fields(e.Detail)
 	for i, w := range words {
+		w = strings.TrimSuffix(w, ":")
 		switch {
 		case x.Has("casedetail." + w):
 			words[i] = x.T("casedetail." + w)
 		case x.Has("caseprio." + w):
 			words[i] = x.T("caseprio." + w)
+		case x.Has("custodyrole." + w):
+			words[i] = x.T("custodyrole." + w)
 		default:
 			words[i] = x.processTitle(w)
 		}

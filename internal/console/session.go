@@ -15,9 +15,11 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"bonded"
 	"bonded/internal/apitype"
+	"bonded/internal/locale"
 )
 
 // How long a session lasts: from the last page, and from signing in.
@@ -104,15 +106,48 @@ func (x *visit) answerError(err error) {
 	x.w.Header().Set("Content-Type", "application/json")
 	x.w.WriteHeader(apitype.InfoOf(e.Code).Status)
 	_ = json.NewEncoder(x.w).Encode(map[string]any{ // the asker is gone if this fails
-		"title": x.Or("code."+string(e.Code), e.Message), "message": e.Message, "field": e.Field, "hint": e.Hint,
+		"title": x.Or("code."+string(e.Code), e.Message), "message": e.Message, "hint": e.Hint, "lang": x.foreign(e.Message),
+		"field": x.formName(e.Field), "at": e.Field,
 		"foot": x.T("error.request", "id", x.call.RequestID.Hex(), "code", string(e.Code)),
 	})
+}
+
+// worded puts an error into the reader's words, as far as there are any: those
+// of the rule by which it was refused.
+func (x *visit) worded(e *bonded.Error) *bonded.Error {
+	for _, rule := range e.Rules {
+		for _, key := range []string{"rule." + rule, "casereject." + rule} {
+			if x.Has(key) {
+				out := *e
+				out.Message, out.Hint = x.T(key), ""
+				if x.Has(key + "_hint") {
+					out.Hint = x.T(key + "_hint")
+				}
+				return &out
+			}
+		}
+	}
+	return e
+}
+
+// foreign returns the language of a message that is not in the reader's, for
+// programs that read aloud.
+func (x *visit) foreign(message string) string {
+	if strings.HasPrefix(x.Lang, locale.Base) || strings.ContainsFunc(message, func(r rune) bool { return r > unicode.MaxLatin1 }) {
+		return ""
+	}
+	return locale.Base
+}
+
+// formName is what a field of a decision's form is called there, empty for others.
+func (x *visit) formName(field string) string {
+	return x.Or("decide.at_"+strings.TrimRight(field, "_0123456789"), "")
 }
 
 // outward is what of an error may leave this process.
 func (x *visit) outward(err error) *bonded.Error {
 	if e, ok := asError(err); ok && bonded.CodeOf(err) != bonded.CodeInternal {
-		return e
+		return x.worded(e)
 	}
 	x.c.log.LogAttrs(x.r.Context(), slog.LevelError, "a page failed", slog.String("request", x.call.RequestID.Hex()), slog.String("path", x.r.Pattern), slog.Any("error", err))
 	return &bonded.Error{Code: bonded.CodeInternal, Message: x.T("error.internal")}

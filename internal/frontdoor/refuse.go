@@ -36,6 +36,11 @@ func invalid(field, message, hint string) *bonded.Error {
 	return &bonded.Error{Code: bonded.CodeInvalid, Field: field, Message: message, Hint: hint}
 }
 
+// wrongEnd is an extension to a date that a rule does not allow.
+func wrongEnd(rule, message, hint string) *bonded.Error {
+	return &bonded.Error{Code: bonded.CodeInvalid, Field: "until", Message: message, Hint: hint, Rules: []string{rule}}
+}
+
 func conflict(message, hint string) *bonded.Error {
 	return &bonded.Error{Code: bonded.CodeConflict, Message: message, Hint: hint}
 }

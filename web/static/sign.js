@@ -165,19 +165,21 @@ function tell(box, error) {
   box.replaceChildren();
   box.hidden = !error;
   if (!error) return;
-  const add = (tag, s, cls) => {
+  const add = (tag, s, cls, lang) => {
     if (!s) return;
     const e = document.createElement(tag);
     e.textContent = s;
     if (cls) e.className = cls;
+    if (lang) e.lang = lang;
     box.append(e);
   };
   if (error instanceof Refused) {
     const p = error.problem;
     add("strong", p.title);
-    if (p.message !== p.title) add("p", p.field ? `${p.field}: ${p.message}` : p.message);
-    add("p", p.hint);
+    if (p.message !== p.title) add("p", p.field && !p.lang ? `${p.field}: ${p.message}` : p.message, "", p.lang);
+    add("p", p.hint, "", p.lang);
     add("p", p.foot, "small");
+    mark(box, p.at);
   } else if (error.name === "NotAllowedError" || error.name === "AbortError") {
     add("strong", words.cancelled);
   } else {
@@ -185,6 +187,16 @@ function tell(box, error) {
     if (!(error instanceof Told)) add("p", String(error.message || error));
   }
   box.scrollIntoView({ block: "nearest" });
+}
+
+// mark says of the field that is meant that it is wrong, until it is changed.
+function mark(box, name) {
+  const form = box.closest("form");
+  const found = name ? form?.elements.namedItem(name) : null;
+  const field = found instanceof RadioNodeList ? found[0] : found;
+  if (!field || field.type === "hidden") return;
+  field.setAttribute("aria-invalid", "true");
+  form.addEventListener("input", () => field.removeAttribute("aria-invalid"), { once: true });
 }
 
 // run does what a button starts: once at a time, and says how it ended.
