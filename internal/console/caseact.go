@@ -407,7 +407,7 @@ func (x *visit) decide() (any, error) {
 	}
 	d := data.(*drafted) //nolint:errcheck // of this kind
 	if d.id != id || d.digest != sha256.Sum256(q.Statement.Body) || len(q.Statement.Signatures) != 1 || q.Statement.Signatures[0].Signer != x.who.Person {
-		return nil, &bonded.Error{Code: bonded.CodeForbidden, Rules: []string{"console.draft"}, Field: "statement", Message: "this is not the decision that was drafted here", Hint: "open the case again and decide anew"}
+		return nil, &bonded.Error{Code: bonded.CodeForbidden, Rules: []string{ruleDraft}, Field: "statement", Message: "this is not the decision that was drafted here", Hint: "open the case again and decide anew"}
 	}
 	if err := x.confirm(d.data, q.Credential); err != nil {
 		return nil, err

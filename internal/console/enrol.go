@@ -56,7 +56,7 @@ func (c *Console) Invite(ctx context.Context, call *apitype.PersonCall, q *apity
 // invited returns the invite of a code.
 func (x *visit) invited(code string) (*invite, error) {
 	var v *invite
-	err := x.attempt(func() (err error) {
+	err := x.attempt(ruleInvite, func() (err error) {
 		v, err = x.c.store.invite(x.r.Context(), hashOf(code), x.c.cfg.Now())
 		if err == nil && v == nil {
 			err = &bonded.Error{Code: bonded.CodeUnauthenticated, Field: "code", Message: x.T("enrol.no_invite"), Hint: x.T("enrol.no_invite_hint")}
@@ -167,11 +167,11 @@ func proofMessage(cell bonded.CellID, person string, nonce, passkey, wrapped []b
 func (x *visit) keep(e *enrolling, m *madeKey, invited *[32]byte) (*passkey, error) {
 	answer, err := protocol.ParseCredentialCreationResponseBytes(m.Credential)
 	if err != nil {
-		return nil, badPasskey(err)
+		return nil, badPasskey(rulePasskey, err)
 	}
 	cred, err := x.c.webauthn.CreateCredential(&owner{cell: x.c.cfg.Cell, person: e.person}, *e.data, answer)
 	if err != nil {
-		return nil, badPasskey(err)
+		return nil, badPasskey(rulePasskey, err)
 	}
 	switch {
 	case len(m.Key) != ed25519.PublicKeySize || len(m.Wrapped) != wrapNonce+wrapSealed:
@@ -224,7 +224,7 @@ func (x *visit) enrolFinish() (any, error) {
 	}
 	hash := hashOf(q.Code)
 	var p *passkey
-	if err := x.attempt(func() error { p, err = x.keep(e, &q.madeKey, &hash); return err }); err != nil {
+	if err := x.attempt(rulePasskey, func() error { p, err = x.keep(e, &q.madeKey, &hash); return err }); err != nil {
 		return nil, err
 	}
 	out := &enrolled{Person: p.Person, Key: p.Key, State: "ready"}
@@ -289,7 +289,7 @@ func (x *visit) addKeyFinish() (any, error) {
 		return nil, err
 	}
 	if base64.StdEncoding.EncodeToString(q.Key) != x.who.Key {
-		return nil, forbidden("key")
+		return nil, forbidden(ruleKey)
 	}
 	_, err = x.keep(a.enrolling, &q.madeKey, nil)
 	return map[string]string{"next": "/console/settings"}, err

@@ -69,10 +69,13 @@ func (c *Console) action(pattern string, answer func(*visit) (any, error)) {
 			return
 		}
 		if err := x.checkForm(); err != nil {
+			x.countRefusal(err)
 			x.answerError(err)
 			return
 		}
-		x.answer(answer(x))
+		v, err := answer(x)
+		x.countRefusal(err)
+		x.answer(v, err)
 	})
 }
 
@@ -81,6 +84,7 @@ func (c *Console) anyone(pattern string, answer func(*visit) (any, error)) {
 	c.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		x := c.visit(w, r)
 		if err := x.checkOrigin(); err != nil {
+			x.countRefusal(err)
 			x.answerError(err)
 			return
 		}
@@ -307,7 +311,7 @@ func (x *visit) checkForm() error {
 	token := cmp.Or(x.r.Header.Get(HeaderForm), x.r.PostFormValue("form"))
 	want := x.formToken()
 	if want == "" || subtle.ConstantTimeCompare([]byte(token), []byte(want)) != 1 {
-		return forbidden("form")
+		return forbidden(ruleForm)
 	}
 	return nil
 }
@@ -342,11 +346,11 @@ func (x *visit) checkOrigin() error {
 	case origin == "" && site == "same-origin":
 		return nil
 	}
-	return forbidden("origin")
+	return forbidden(ruleOrigin)
 }
 
 func forbidden(rule string) error {
-	return &bonded.Error{Code: bonded.CodeForbidden, Rules: []string{"console." + rule}, Message: "this form is not of this session", Hint: "open the page again and send the form from there"}
+	return &bonded.Error{Code: bonded.CodeForbidden, Rules: []string{rule}, Message: "this form is not of this session", Hint: "open the page again and send the form from there"}
 }
 
 func asError(err error) (*bonded.Error, bool) {
