@@ -191,9 +191,18 @@ func (x *visit) casePage() error {
 	if err != nil {
 		return err
 	}
-	can := slices.ContainsFunc(keys, func(p *passkey) bool { return p.Key == x.who.Key })
+	why := "sign.no_passkey"
+	for _, p := range keys {
+		switch {
+		case p.Key != x.who.Key:
+		case p.signs():
+			why = ""
+		case why != "":
+			why = "sign.reads_only"
+		}
+	}
 	x.scripts = append(x.scripts, "sign.js")
-	return x.show(f.v.Case.String(), caseView(x, f, can))
+	return x.show(f.v.Case.String(), caseView(x, f, why))
 }
 
 // caseDocument hands a document out, always to be kept and never to be shown

@@ -166,6 +166,10 @@ func (x *visit) usePasskey(p *passkey, cred *webauthn.Credential) error {
 	return x.c.store.usedPasskey(x.r.Context(), p, x.c.cfg.Now())
 }
 
+// signs reports whether a passkey keeps its owner's signing key: one without
+// the extension PRF cannot, and lets them read.
+func (p *passkey) signs() bool { return len(p.Wrapped) > 0 }
+
 // A sealedKey is what the script needs to use a passkey for signing.
 type sealedKey struct {
 	ID      protocol.URLEncodedBase64 `json:"id"`
@@ -180,14 +184,18 @@ func (x *visit) stepUp() (options *protocol.PublicKeyCredentialRequestOptions, d
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	mine := o.passkeys[:0]
+	mine, reads := o.passkeys[:0], false
 	for _, p := range o.passkeys {
-		if p.Key == x.who.Key {
+		reads = reads || p.Key == x.who.Key
+		if p.Key == x.who.Key && p.signs() {
 			mine = append(mine, p)
 			keys = append(keys, sealedKey{p.ID, p.Salt, p.Wrapped})
 		}
 	}
 	if o.passkeys = mine; len(mine) == 0 {
+		if reads {
+			return nil, nil, nil, &bonded.Error{Code: bonded.CodeForbidden, Field: "passkey", Message: x.T("sign.reads_only"), Hint: x.T("sign.reads_only_hint")}
+		}
 		return nil, nil, nil, &bonded.Error{Code: bonded.CodeForbidden, Field: "passkey", Message: x.T("sign.no_passkey"), Hint: x.T("sign.no_passkey_hint")}
 	}
 	a, data, err := x.c.webauthn.BeginLogin(o, webauthn.WithUserVerification(protocol.VerificationRequired))
