@@ -3,10 +3,12 @@
 package bondedtest_test
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +57,8 @@ func TestE2EConsoleActs(t *testing.T) {
 		{"data is frozen", holdByClicking},
 		{"an emergency is opened and ratified", emergencyByClicking},
 		{"an emergency is forged", forgedByClicking},
+		{"pages follow what others do", followed},
+		{"a passkey without PRF reads", readsOnly},
 		{"every form was clicked", everyForm},
 	} {
 		t.Run(s.name, func(t *testing.T) { s.run(o.on(t), d.on(t)) })
@@ -575,5 +579,78 @@ func everyForm(o *door, d *desks) {
 		if ok && strings.HasPrefix(key, "caseact.") && !clicked[action] {
 			o.t.Errorf("nobody clicked %s", action)
 		}
+	}
+}
+
+// followed looks at pages that are open while others act: they change by
+// themselves, and their forms still sign.
+func followed(o *door, d *desks) {
+	id := o.asks(o.named(), "")
+	d.intake.visit("/console/cases/" + id.String())
+	d.legal.visit("/console/cases?state=mine")
+	for _, c := range []*clicker{d.intake, d.legal} {
+		eval[any](&tab{t: o.t, ctx: c.ctx}, "window.same = true; true")
+	}
+	d.intake.do("open what is there", chromedp.Click(chromedp.CSS("#act-take > summary")))
+	o.decide("intake-1", id, "take", nil) // by another program
+	d.intake.do("see that it was taken", chromedp.WaitVisible(chromedp.CSS("#act-forward > summary")), chromedp.Click(chromedp.CSS("#act-forward > summary")))
+	v := d.intake.signs(id, "forward")
+	wantState(o.t, v, "under_review")
+	d.legal.do("see the case", chromedp.WaitVisible(chromedp.CSS(`#cases a[href="/console/cases/`+id.String()+`"]`)))
+	if !eval[bool](&tab{t: o.t, ctx: d.legal.ctx}, "window.same === true") {
+		o.t.Error("the board was loaded anew")
+	}
+	if said := eval[string](&tab{t: o.t, ctx: d.legal.ctx}, "document.querySelector('body > [role=status]')?.textContent ?? ''"); said != d.legal.words.T("live.changed") {
+		o.t.Errorf("those who do not see it are told %q", said)
+	}
+
+	// A form that somebody writes in is left alone.
+	d.legal.form(id, "clarify")
+	d.legal.do("write", value("#reason-clarify", "Which account?"))
+	o.decide("legal-2", id, "refer", func(_ *apitype.CaseView, q *verify.CaseDecision) { q.Reason = "Article 8." })
+	d.legal.refusedDraft("clarify", d.legal.words.T("decide.moved"))
+}
+
+// refusedDraft sends a form of a case that has moved on: what was written stays.
+func (c *clicker) refusedDraft(action, words string) {
+	c.t.Helper()
+	c.tells(action, words)
+	if got := eval[string](&tab{t: c.t, ctx: c.ctx}, "document.querySelector("+quote("#reason-"+action)+").value"); got == "" {
+		c.t.Error("what was written is gone")
+	}
+}
+
+// readsOnly enrols somebody whose passkey cannot keep a key.
+func readsOnly(o *door, d *desks) {
+	b := d.second.bare()
+	b.t = o.t
+	b.authenticates("internal", false)
+	link := o.invite("legal-3")
+	b.visit(link)
+	send := chromedp.Click(chromedp.CSS("#enrol button[type=submit]:enabled"))
+	b.do("a new key would be lost", pick("#enrol [value=new]"), send, chromedp.WaitVisible(chromedp.CSS("#enrol .problem")))
+	if got := b.text("#enrol .problem"); !strings.Contains(got, "PRF") || !strings.Contains(got, "key file") {
+		o.t.Errorf("it says %q", got)
+	}
+	b.do("enrol to read", pick("#enrol [value=file]"), upload("#key-file", o.d.Layout.Person(o.Cell, "legal-3")), send,
+		chromedp.WaitVisible(chromedp.CSS("#enrolled [data-state=ready]")), chromedp.WaitVisible(chromedp.CSS("#enrolled-reads")))
+	b.signIn()
+	if got := b.text("#passkeys"); !strings.Contains(got, "for reading") {
+		o.t.Errorf("the passkey is shown as %q", got)
+	}
+	id := o.asks(o.named(), "")
+	o.decide("intake-1", id, "take", nil)
+	o.decide("intake-1", id, "forward", nil)
+	b.visit("/console/cases/" + id.String())
+	if got := b.text("#actions ~ *"); !strings.Contains(got, "lets you read") {
+		o.t.Errorf("it says %q", got)
+	}
+	if got := b.text("#commands"); !strings.Contains(got, "bonded case approve "+id.String()) || !strings.Contains(got, "bonded case refuse-task "+id.String()) {
+		o.t.Errorf("the commands are %q", got)
+	}
+	(&tab{t: o.t, ctx: b.ctx}).audit("case-reads-only")
+	v := o.view(id)
+	if status, _ := o.drafted(b.cookie(), id, map[string]string{"action": "refer", "reason": "x", "state": v.State, "number": strconv.FormatUint(v.Number, 10)}); status != http.StatusForbidden {
+		o.t.Errorf("a draft: %d", status)
 	}
 }

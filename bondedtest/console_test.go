@@ -80,9 +80,14 @@ func (b *browser) begin() {
 
 // authenticator adds one that says yes, and returns what removes it.
 func (b *browser) authenticator(transport webauthn.AuthenticatorTransport) func() {
+	return b.authenticates(transport, true)
+}
+
+// authenticates adds one with or without the extension PRF.
+func (b *browser) authenticates(transport webauthn.AuthenticatorTransport, prf bool) func() {
 	b.t.Helper()
 	r, err := chromedp.Call(b.ctx, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{Options: &webauthn.VirtualAuthenticatorOptions{
-		Protocol: "ctap2", Ctap2version: "ctap2_1", Transport: transport, HasResidentKey: true, HasUserVerification: true, IsUserVerified: true, HasPrf: true, AutomaticPresenceSimulation: true,
+		Protocol: "ctap2", Ctap2version: "ctap2_1", Transport: transport, HasResidentKey: true, HasUserVerification: true, IsUserVerified: true, HasPrf: prf, AutomaticPresenceSimulation: true,
 	}})
 	must(b.t, err)
 	return func() {
