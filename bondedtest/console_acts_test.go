@@ -122,7 +122,7 @@ func (c *clicker) send(action string, fill ...chromedp.Action[chromedp.Void]) {
 func (c *clicker) stops(action, field string, fill ...chromedp.Action[chromedp.Void]) {
 	c.t.Helper()
 	c.send(action, fill...)
-	if !eval[bool](&tab{t: c.t, ctx: c.ctx}, "document.querySelector(" + quote(field) + ").matches(':invalid') && !document.querySelector(" + quote("#act-"+action+" [aria-busy]") + ")") {
+	if !eval[bool](&tab{t: c.t, ctx: c.ctx}, "document.querySelector("+quote(field)+").matches(':invalid') && !document.querySelector("+quote("#act-"+action+" [aria-busy]")+")") {
 		c.t.Errorf("%s goes on with %s as it is", action, field)
 	}
 }
