@@ -3,6 +3,7 @@
 package bondedtest_test
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -600,9 +601,12 @@ func followed(o *door, d *desks) {
 	if !eval[bool](&tab{t: o.t, ctx: d.legal.ctx}, "window.same === true") {
 		o.t.Error("the board was loaded anew")
 	}
-	if said := eval[string](&tab{t: o.t, ctx: d.legal.ctx}, "document.querySelector('body > [role=status]')?.textContent ?? ''"); said != d.legal.words.T("live.changed") {
-		o.t.Errorf("those who do not see it are told %q", said)
-	}
+	poll(o.t, "word of it to those who do not see it", func() error {
+		if said := eval[string](&tab{t: o.t, ctx: d.legal.ctx}, "document.querySelector('body > [role=status]')?.textContent ?? ''"); said != d.legal.words.T("live.changed") {
+			return fmt.Errorf("they are told %q", said)
+		}
+		return nil
+	})
 
 	// A form that somebody writes in is left alone.
 	d.legal.form(id, "clarify")
