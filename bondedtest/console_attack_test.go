@@ -5,7 +5,9 @@ package bondedtest_test
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,7 +15,9 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -21,6 +25,10 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"bonded"
+	"bonded/bondedtest"
+	"bonded/client"
+	"bonded/internal/canon"
+	"bonded/verify"
 )
 
 const consoleCookie = "bonded-eu"
@@ -365,8 +373,7 @@ func exchanged(o *door, b *browser, id bonded.CaseID) {
 }
 
 // strangers look at cases that they may not know of.
-func strangers(o *door, id bonded.CaseID) {
-	b := o.enrol("auditor-1")
+func strangers(o *door, b *browser, id bonded.CaseID) {
 	b.visit("/console/cases")
 	if s := b.text("main"); !strings.Contains(s, "do not read cases") {
 		o.t.Errorf("the auditor sees %s", s)
@@ -412,4 +419,94 @@ func guessing(o *door) {
 	if status != http.StatusTooManyRequests || h.Get("Retry-After") == "" {
 		o.t.Errorf("a sign-in after it: %d", status)
 	}
+}
+
+// wrongPasskeys answers the console's challenge without the passkey: with one
+// that is not enrolled, and with an enrolled one and a signature of nobody.
+func wrongPasskeys(o *door, b *browser) {
+	_, _, page := o.send(ask{path: "/console/settings", cookie: b.cookie()})
+	m := regexp.MustCompile(`name="id" value="([0-9a-f]+)"`).FindStringSubmatch(page)
+	if m == nil {
+		o.t.Fatalf("the page has no passkey: %.200s", page)
+	}
+	known, err := hex.DecodeString(m[1])
+	must(o.t, err)
+	user := sha256.Sum256(canon.LP([]byte("bonded/console/user/1"), []byte(o.Cell), []byte("legal-1")))
+	for what, id := range map[string][]byte{"not enrolled": bytes.Repeat([]byte{7}, 32), "enrolled": known} {
+		status, _, text := o.send(ask{method: http.MethodPost, path: "/console/sign-in/begin", header: o.same("application/json"), body: strings.NewReader("{}")})
+		var begun struct {
+			Ceremony string
+			Options  struct{ Challenge string }
+		}
+		must(o.t, json.Unmarshal([]byte(text), &begun))
+		if status != http.StatusOK {
+			o.t.Fatalf("begin: %d", status)
+		}
+		url64 := base64.RawURLEncoding.EncodeToString
+		rp := sha256.Sum256([]byte("localhost"))
+		said, err := json.Marshal(map[string]any{"type": "webauthn.get", "challenge": begun.Options.Challenge, "origin": o.origin(), "crossOrigin": false})
+		must(o.t, err)
+		in, err := json.Marshal(map[string]any{"ceremony": begun.Ceremony, "next": "", "credential": map[string]any{
+			"id": url64(id), "rawId": url64(id), "type": "public-key", "clientExtensionResults": map[string]any{}, "response": map[string]any{
+				"clientDataJSON": url64(said), "authenticatorData": url64(append(rp[:], 0x05, 0, 0, 1, 0)), "signature": url64(bytes.Repeat([]byte{9}, 64)), "userHandle": url64(user[:]),
+			},
+		}})
+		must(o.t, err)
+		status, _, text = o.send(ask{method: http.MethodPost, path: "/console/sign-in/finish", header: o.same("application/json"), body: bytes.NewReader(in)})
+		if status != http.StatusUnauthorized || !strings.Contains(text, "not known here") {
+			o.t.Errorf("a passkey that is %s: %d %s", what, status, text)
+		}
+	}
+}
+
+// refusalsEntered looks for what the tests before have tried in the journal:
+// numbers by rule and person, and nothing of what was tried.
+func refusalsEntered(o *door, b *browser) {
+	want := map[string]bool{
+		"console.passkey ": false, "console.passkey_unknown ": false, "console.invite ": false, "console.rate ": false, "console.oidc ": false,
+		"console.origin ": false, "console.form legal-1": false, "console.origin legal-1": false, "console.draft legal-1": false, "console.passkey legal-1": false,
+		"console.standing intake-1": false, "console.withheld auditor-1": false,
+	}
+	var entered *verify.Row
+	poll(o.t, "every refusal in the journal", func() error {
+		for _, r := range journal(o.t, o.d) {
+			if r.Outcome != verify.OutcomeAggregate || len(r.Rules) != 1 {
+				continue
+			}
+			if r.Count == 0 || len(r.Items) > 0 || r.Reason != "" || (r.Code == bonded.CodeForbidden) != (r.Principal != "") {
+				o.t.Errorf("a row of refusals is %+v", r)
+			}
+			want[r.Rules[0]+" "+r.Principal] = true
+			if r.Rules[0] == "console.passkey_unknown" {
+				entered = r
+			}
+		}
+		for k, there := range want {
+			if !there {
+				return fmt.Errorf("no row %q", k)
+			}
+		}
+		return nil
+	})
+
+	// It is proven as any other entry is.
+	receipt := filepath.Join(o.t.TempDir(), "receipt.json")
+	poll(o.t, "a receipt", func() error {
+		r, err := o.d.Client(bondedtest.Auditor, "eu", "audit").Receipt(o.ctx(), client.ReceiptRequest{Entry: entered.RowRef.String()})
+		if err == nil {
+			err = os.WriteFile(receipt, r.Encode(), 0o600)
+		}
+		return err
+	})
+	if code, out := program(o.t, "bonded-verify", "receipt", "--directory", o.d.Layout.Directory(), receipt); code != 0 {
+		o.t.Errorf("the receipt: %d\n%s", code, out)
+	}
+
+	// The auditor reads it in words.
+	o.bonded("key", "create", "auditor-1", "--role", "auditor", "--purpose", "audit", "--cell", "eu")
+	b.visit("/console/journal?outcome=aggregate")
+	if s := b.text("main"); !strings.Contains(s, "passkeys that are not enrolled") || !strings.Contains(s, "legal-1") {
+		o.t.Errorf("the journal's page says %s", s)
+	}
+	b.shot("journal-refusals")
 }

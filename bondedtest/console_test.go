@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 
@@ -42,18 +43,51 @@ func chromium(t *testing.T, origin string) *browser {
 	ctx, cancel := chromedp.NewContext(alloc)
 	t.Cleanup(cancel)
 	b := &browser{t: t, ctx: ctx, origin: origin}
-	must(t, chromedp.Do(ctx, chromedp.Navigate("about:blank")))
-	_, err = chromedp.Call(ctx, webauthn.Enable, webauthn.EnableParams{})
-	must(t, err)
+	b.begin()
 	b.authenticator("internal")
 	return b
 }
 
+// beside returns somebody else's, in a window that shares nothing with this one
+// but the program.
+func (b *browser) beside() *browser {
+	b.t.Helper()
+	n := b.bare()
+	n.authenticator("internal")
+	return n
+}
+
+// bare is such a window without an authenticator.
+func (b *browser) bare() *browser {
+	b.t.Helper()
+	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext())
+	b.t.Cleanup(cancel)
+	n := &browser{t: b.t, ctx: ctx, origin: b.origin}
+	n.begin()
+	return n
+}
+
+// begin opens the window, which takes authenticators then and believes that it
+// is in front.
+func (b *browser) begin() {
+	b.t.Helper()
+	must(b.t, chromedp.Do(b.ctx, chromedp.Navigate("about:blank")))
+	_, err := chromedp.Call(b.ctx, webauthn.Enable, webauthn.EnableParams{})
+	must(b.t, err)
+	_, err = chromedp.Call(b.ctx, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
+	must(b.t, err)
+}
+
 // authenticator adds one that says yes, and returns what removes it.
 func (b *browser) authenticator(transport webauthn.AuthenticatorTransport) func() {
+	return b.authenticates(transport, true)
+}
+
+// authenticates adds one with or without the extension PRF.
+func (b *browser) authenticates(transport webauthn.AuthenticatorTransport, prf bool) func() {
 	b.t.Helper()
 	r, err := chromedp.Call(b.ctx, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{Options: &webauthn.VirtualAuthenticatorOptions{
-		Protocol: "ctap2", Ctap2version: "ctap2_1", Transport: transport, HasResidentKey: true, HasUserVerification: true, IsUserVerified: true, HasPrf: true, AutomaticPresenceSimulation: true,
+		Protocol: "ctap2", Ctap2version: "ctap2_1", Transport: transport, HasResidentKey: true, HasUserVerification: true, IsUserVerified: true, HasPrf: prf, AutomaticPresenceSimulation: true,
 	}})
 	must(b.t, err)
 	return func() {
@@ -138,6 +172,13 @@ func (o *door) origin() string {
 func (o *door) enrol(person string) *browser {
 	o.t.Helper()
 	b := chromium(o.t, o.origin())
+	o.enrolIn(b, person)
+	return b
+}
+
+// enrolIn has them do it in a window.
+func (o *door) enrolIn(b *browser, person string) {
+	o.t.Helper()
 	b.visit(o.invite(person))
 	b.shot("enrol-" + person)
 	b.do("enrol",
@@ -147,7 +188,6 @@ func (o *door) enrol(person string) *browser {
 		chromedp.WaitVisible(chromedp.CSS("#enrolled [data-state=ready]")))
 	b.shot("enrolled-" + person)
 	b.signIn()
-	return b
 }
 
 func (b *browser) signIn() {
@@ -173,7 +213,7 @@ func (b *browser) decide(id bonded.CaseID, action string, fill ...chromedp.Actio
 func TestE2EConsole(t *testing.T) {
 	o := openDoor(t)
 	id := o.file(doorOfficer, o.text(doorOfficer, doorAgency, o.named(), ""))
-	intake, legal := o.enrol("intake-1"), o.enrol("legal-1")
+	intake, legal, auditor := o.enrol("intake-1"), o.enrol("legal-1"), o.enrol("auditor-1")
 	t.Run("a case is decided by clicking", func(t *testing.T) { o.on(t).clicked(intake.on(t), legal.on(t), id) })
 	t.Run("a court's order is put on file", func(t *testing.T) { o.on(t).ruled(legal.on(t)) })
 	t.Run("another passkey holds the same key", func(t *testing.T) { anotherPasskey(o.on(t), legal.on(t)) })
@@ -184,10 +224,12 @@ func TestE2EConsole(t *testing.T) {
 	t.Run("sessions are not guessed, chosen or kept", func(t *testing.T) { sessions(o.on(t), intake.on(t)) })
 	t.Run("nothing leads elsewhere", func(t *testing.T) { redirects(o.on(t)) })
 	t.Run("decisions are not exchanged", func(t *testing.T) { exchanged(o.on(t), legal.on(t), id) })
-	t.Run("cases are for those who may know", func(t *testing.T) { strangers(o.on(t), id) })
+	t.Run("cases are for those who may know", func(t *testing.T) { strangers(o.on(t), auditor.on(t), id) })
 	t.Run("whoever is suspended is out at once", func(t *testing.T) { suspended(o.on(t), intake.on(t)) })
 	t.Run("an identity provider lets people read", func(t *testing.T) { provider(o.on(t), id) })
+	t.Run("passkeys of others sign nobody in", func(t *testing.T) { wrongPasskeys(o.on(t), legal.on(t)) })
 	t.Run("nobody tries codes", func(t *testing.T) { guessing(o.on(t)) })
+	t.Run("what was refused is entered", func(t *testing.T) { refusalsEntered(o.on(t), auditor.on(t)) })
 }
 
 // on returns the browser for a subtest.

@@ -309,11 +309,11 @@ func fillRequest(b *tab, s named, document string) {
 		"authorisation-offence-category": "fraud", "authorisation-offence-provision": "Section 263 StGB",
 		"tasks-0-targets-0-format": "person_id", "tasks-0-targets-0-value": s.id,
 	} {
-		b.write("#f-"+id, text)
+		b.set("#f-"+id, text)
 	}
 	b.click(`[data-rows="authorisation.approvals"] > [data-add]`)
-	b.write("#f-authorisation-approvals-1-approver", "Local court")
-	b.write("#f-authorisation-approvals-1-reference", "6 Gs 12/26")
+	b.set("#f-authorisation-approvals-1-approver", "Local court")
+	b.set("#f-authorisation-approvals-1-reference", "6 Gs 12/26")
 	for id, value := range map[string]string{
 		"authorisation-treaty_route": "mlat", "authorisation-valid_from": at(-time.Hour), "authorisation-valid_to": at(30 * 24 * time.Hour),
 		"authorisation-approvals-0-kind": "issuing", "authorisation-approvals-0-role": "central_authority", "authorisation-approvals-0-time": at(-2 * time.Hour),

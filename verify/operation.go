@@ -107,7 +107,7 @@ const (
 	OutcomeConflict   Outcome = 3 // a second row: the write named in Refers did not happen
 	OutcomeOrphan     Outcome = 4 // a release whose own row was lost; counts as an opening
 	OutcomeUnanswered Outcome = 5 // a second row: the row named in Refers got no release
-	OutcomeAggregate  Outcome = 6 // many unauthenticated refusals in one row; Count says how many
+	OutcomeAggregate  Outcome = 6 // many refusals in one row; Count says how many
 	outcomeEnd        Outcome = 7
 )
 

@@ -35,7 +35,7 @@ type Row struct {
 	Operation  Operation
 	Outcome    Outcome
 	Code       bonded.Code // empty when allowed
-	Principal  string      // principal id; empty for unauthenticated aggregates
+	Principal  string      // principal id; empty for aggregates of nobody known
 	Assurance  Assurance
 	Resolved   bool // vault-resolved: the vault chose the items from a token, query or list
 	Collection string

@@ -31,6 +31,9 @@ type Cases interface {
 	TakeNonce(ctx context.Context, person string, nonce [16]byte, at time.Time) error
 	// CountUnauthenticated counts a call of nobody known.
 	CountUnauthenticated()
+	// CountRefused counts what was refused by a rule, of a person or, if that is
+	// empty, of nobody known. Numbers of them are entered.
+	CountRefused(rule, person string)
 
 	FileCase(context.Context, *PersonCall, *verify.Statement) (*apitype.CaseResult, error)
 	ListCases(ctx context.Context, c *PersonCall, state, after string) (*apitype.CaseList, error)

@@ -93,6 +93,9 @@ func (a *API) serveCase(w http.ResponseWriter, r *http.Request, e *caseEndpoint)
 	// 3. Ask the front door, which decides and enters.
 	result, err := e.run(ctx, x)
 	if err != nil {
+		if bonded.CodeOf(err) == bonded.CodeWithheld && !e.route.Public { // somebody known asks for what is not theirs
+			a.cases.CountRefused("cases.withheld", x.who.Person)
+		}
 		code = x.fail(err)
 		return
 	}

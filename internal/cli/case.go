@@ -222,7 +222,7 @@ func printFile(w *tabwriter.Writer, f *operator.File) {
 		row(w, "custodian", fmt.Sprintf("%s (%s) %s %s %s", p.Custodian, p.Role, word, stamp(p.Time), p.Reason))
 	}
 	for _, x := range []struct{ key, label string }{
-		{"first_approval", "first approval by"}, {"question", "question"}, {"offered", "offered"}, {"outcome", "outcome"},
+		{"first_approval", "first approval by"}, {"question", "question"}, {"offered", "offered"}, {"outcome", "outcome"}, {"hold_until", "frozen until"},
 	} {
 		if text := v.Extra[x.key]; text != "" {
 			row(w, x.label, text)

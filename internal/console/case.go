@@ -191,9 +191,18 @@ func (x *visit) casePage() error {
 	if err != nil {
 		return err
 	}
-	can := slices.ContainsFunc(keys, func(p *passkey) bool { return p.Key == x.who.Key })
+	why := "sign.no_passkey"
+	for _, p := range keys {
+		switch {
+		case p.Key != x.who.Key:
+		case p.signs():
+			why = ""
+		case why != "":
+			why = "sign.reads_only"
+		}
+	}
 	x.scripts = append(x.scripts, "sign.js")
-	return x.show(f.v.Case.String(), caseView(x, f, can))
+	return x.show(f.v.Case.String(), caseView(x, f, why))
 }
 
 // caseDocument hands a document out, always to be kept and never to be shown
@@ -297,6 +306,15 @@ func (x *visit) left(t time.Time) string {
 	return x.N("case.days_left", int(d.Hours()/24))
 }
 
+// held returns until when the data of a case is frozen; nil: it is not.
+func held(v *apitype.CaseView) *time.Time {
+	at, err := time.Parse(time.RFC3339, v.Extra["hold_until"])
+	if err != nil {
+		return nil
+	}
+	return &at
+}
+
 func day(t *time.Time) string {
 	if t == nil {
 		return ""
@@ -383,11 +401,14 @@ func (x *visit) detail(e *apitype.CaseEntryView) string {
 	}
 	words := strings.Fields(e.Detail)
 	for i, w := range words {
+		w = strings.TrimSuffix(w, ":")
 		switch {
 		case x.Has("casedetail." + w):
 			words[i] = x.T("casedetail." + w)
 		case x.Has("caseprio." + w):
 			words[i] = x.T("caseprio." + w)
+		case x.Has("custodyrole." + w):
+			words[i] = x.T("custodyrole." + w)
 		default:
 			words[i] = x.processTitle(w)
 		}

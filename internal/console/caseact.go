@@ -134,21 +134,22 @@ func (x *visit) fill(f *caseFile, d *verify.CaseDecision) (err error) {
 	case "ratify":
 		return x.upload(d)
 	case "secrecy_extend":
-		if err := x.until(d); err != nil {
-			return err
-		}
+		var end *time.Time
 		if g := f.v.Secrecy; g != nil {
-			end := g.Until
-			if end == nil {
+			if end = g.Until; end == nil {
 				end = g.ReviewAt
 			}
-			if end != nil && !d.Until.After(*end) {
-				return &bonded.Error{Code: bonded.CodeInvalid, Field: "until", Message: x.T("decide.until_early", "time", *end)}
-			}
+		}
+		if err := x.until(d, end, x.c.cfg.Now().AddDate(1, 0, 0)); err != nil {
+			return err
 		}
 		return x.upload(d)
 	case "hold_extend":
-		return x.until(d)
+		end := held(f.v)
+		if end == nil {
+			return x.until(d, nil, time.Time{})
+		}
+		return x.until(d, end, end.Add(f.process.Extend.Duration()))
 	}
 	return nil
 }
@@ -171,14 +172,24 @@ func (x *visit) answered(d *verify.CaseDecision) error {
 	return missing("answer", x.T("decide.answer_missing"))
 }
 
-func (x *visit) until(d *verify.CaseDecision) error {
+// until reads a new end: after the present one, and no later than most if that
+// is not zero. The front door checks it again.
+func (x *visit) until(d *verify.CaseDecision, end *time.Time, most time.Time) error {
 	text := x.form("until")
 	if text == "" {
 		return missing("until", x.T("decide.until_missing"))
 	}
 	at, err := operator.Time("until", text)
+	switch {
+	case err != nil:
+		return missing("until", x.T("decide.not_a_day"))
+	case end != nil && !at.After(*end):
+		return missing("until", x.T("decide.until_early", "time", *end))
+	case !most.IsZero() && at.After(most):
+		return missing("until", x.T("decide.until_late", "time", most))
+	}
 	d.Until = &at
-	return err
+	return nil
 }
 
 // refusals reads which tasks are refused.
@@ -214,16 +225,19 @@ func (x *visit) narrowing(f *caseFile) ([]verify.TaskChange, error) {
 			if err != nil || v < 1 {
 				return nil, missing("max_"+at, x.T("decide.max_wrong"))
 			}
-			if v != t.MaxSubjects {
+			if v > max(1, t.MaxSubjects) {
+				return nil, missing("max_"+at, x.N("case.at_most", max(1, t.MaxSubjects)))
+			}
+			if v != max(1, t.MaxSubjects) {
 				most = v
 			}
 		}
-		from, to := x.form("from_"+at), x.form("to_"+at)
-		if from == day(t.From) {
-			from = ""
+		from, to, err := x.lessTime(t, at)
+		if err != nil {
+			return nil, err
 		}
-		if to == day(t.To) {
-			to = ""
+		if fields == nil && most == 0 && from == "" && to == "" {
+			return nil, missing("fields_"+at, x.T("decide.nothing_narrowed", "n", i+1))
 		}
 		n.Tasks, n.Fields = append(n.Tasks, i), append(n.Fields, strings.Join(fields, ","))
 		n.From, n.To, n.MaxSubjects = append(n.From, from), append(n.To, to), append(n.MaxSubjects, most)
@@ -232,6 +246,33 @@ func (x *visit) narrowing(f *caseFile) ([]verify.TaskChange, error) {
 		return nil, missing("tasks", x.T("decide.tasks_missing"))
 	}
 	return n.Changes(f.v.Tasks)
+}
+
+// lessTime reads the shorter window of a task, empty where it stays as it is.
+func (x *visit) lessTime(t *apitype.CaseTaskView, i string) (from, to string, err error) {
+	begin, end := t.From, t.To
+	for _, w := range []struct {
+		name string
+		was  **time.Time
+		into *string
+	}{{"from_" + i, &begin, &from}, {"to_" + i, &end, &to}} {
+		s := x.form(w.name)
+		if s == "" || s == day(*w.was) {
+			continue
+		}
+		at, err := operator.Time(w.name, s)
+		switch {
+		case err != nil:
+			return "", "", missing(w.name, x.T("decide.not_a_day"))
+		case t.From != nil && at.Before(*t.From) || t.To != nil && at.After(*t.To):
+			return "", "", missing(w.name, x.T("decide.window_wide", "window", x.window(t.From, t.To)))
+		}
+		*w.was, *w.into = &at, s
+	}
+	if begin != nil && end != nil && !begin.Before(*end) {
+		return "", "", missing("to_"+i, x.T("decide.window_turned"))
+	}
+	return from, to, nil
 }
 
 // upload puts the document that a decision rests on on file, and names it.
@@ -366,7 +407,7 @@ func (x *visit) decide() (any, error) {
 	}
 	d := data.(*drafted) //nolint:errcheck // of this kind
 	if d.id != id || d.digest != sha256.Sum256(q.Statement.Body) || len(q.Statement.Signatures) != 1 || q.Statement.Signatures[0].Signer != x.who.Person {
-		return nil, &bonded.Error{Code: bonded.CodeForbidden, Rules: []string{"console.draft"}, Field: "statement", Message: "this is not the decision that was drafted here", Hint: "open the case again and decide anew"}
+		return nil, &bonded.Error{Code: bonded.CodeForbidden, Rules: []string{ruleDraft}, Field: "statement", Message: "this is not the decision that was drafted here", Hint: "open the case again and decide anew"}
 	}
 	if err := x.confirm(d.data, q.Credential); err != nil {
 		return nil, err

@@ -38,7 +38,7 @@ type Config struct {
 
 // Cases is what the console needs of the front door: see package api.
 type Cases interface {
-	CountUnauthenticated()
+	CountRefused(rule, person string)                              // of a person, or if that is empty of nobody known
 	Person(ctx context.Context, id string) (*verify.Person, error) // in force, as of now
 	ListCases(ctx context.Context, c *apitype.PersonCall, state, after string) (*apitype.CaseList, error)
 	Board(context.Context, *apitype.PersonCall) (*apitype.CaseBoard, error)

@@ -56,7 +56,7 @@ func (c *Console) Invite(ctx context.Context, call *apitype.PersonCall, q *apity
 // invited returns the invite of a code.
 func (x *visit) invited(code string) (*invite, error) {
 	var v *invite
-	err := x.attempt(func() (err error) {
+	err := x.attempt(ruleInvite, func() (err error) {
 		v, err = x.c.store.invite(x.r.Context(), hashOf(code), x.c.cfg.Now())
 		if err == nil && v == nil {
 			err = &bonded.Error{Code: bonded.CodeUnauthenticated, Field: "code", Message: x.T("enrol.no_invite"), Hint: x.T("enrol.no_invite_hint")}
@@ -143,7 +143,7 @@ func (x *visit) enrolBegin() (any, error) {
 // sealed under it.
 type madeKey struct {
 	Credential json.RawMessage `json:"credential"`
-	Wrapped    []byte          `json:"wrapped"` // nonce of 12 bytes, sealed seed
+	Wrapped    []byte          `json:"wrapped"` // nonce of 12 bytes, sealed seed; empty: the passkey keeps no key and lets its owner read
 	Key        []byte          `json:"key"`     // public signing key
 	Proof      []byte          `json:"proof"`   // its signature, see proofMessage
 	Name       string          `json:"name"`    // of the passkey, for its owner
@@ -167,14 +167,14 @@ func proofMessage(cell bonded.CellID, person string, nonce, passkey, wrapped []b
 func (x *visit) keep(e *enrolling, m *madeKey, invited *[32]byte) (*passkey, error) {
 	answer, err := protocol.ParseCredentialCreationResponseBytes(m.Credential)
 	if err != nil {
-		return nil, badPasskey(err)
+		return nil, badPasskey(rulePasskey, err)
 	}
 	cred, err := x.c.webauthn.CreateCredential(&owner{cell: x.c.cfg.Cell, person: e.person}, *e.data, answer)
 	if err != nil {
-		return nil, badPasskey(err)
+		return nil, badPasskey(rulePasskey, err)
 	}
 	switch {
-	case len(m.Key) != ed25519.PublicKeySize || len(m.Wrapped) != wrapNonce+wrapSealed:
+	case len(m.Key) != ed25519.PublicKeySize || len(m.Wrapped) != 0 && len(m.Wrapped) != wrapNonce+wrapSealed:
 		return nil, &bonded.Error{Code: bonded.CodeInvalid, Field: "key", Message: "not a signing key sealed as this page does it"}
 	case !ed25519.Verify(m.Key, proofMessage(x.c.cfg.Cell, e.person, e.nonce, cred.ID, m.Wrapped), m.Proof):
 		return nil, &bonded.Error{Code: bonded.CodeProof, Field: "proof", Message: "the signing key did not sign that it enrols", Hint: "begin again"}
@@ -184,7 +184,7 @@ func (x *visit) keep(e *enrolling, m *madeKey, invited *[32]byte) (*passkey, err
 		name = string(r[:60])
 	}
 	p := &passkey{
-		ID: cred.ID, Person: e.person, Name: name, Key: verify.EncodePublicKey(m.Key), Salt: e.salt, Wrapped: m.Wrapped, Credential: *cred,
+		ID: cred.ID, Person: e.person, Name: name, Key: verify.EncodePublicKey(m.Key), Salt: e.salt, Wrapped: append([]byte{}, m.Wrapped...), Credential: *cred,
 	}
 	err = x.c.store.addPasskey(x.r.Context(), p, invited, x.c.cfg.Now())
 	if errors.Is(err, errUsed) {
@@ -199,6 +199,7 @@ type enrolled struct {
 	Key    string `json:"key"`
 	State  string `json:"state"` // ready, awaited or other_key
 	Public string `json:"public"`
+	Reads  bool   `json:"reads"` // and no more: the passkey keeps no key
 }
 
 func (x *visit) enrolFinish() (any, error) {
@@ -224,10 +225,10 @@ func (x *visit) enrolFinish() (any, error) {
 	}
 	hash := hashOf(q.Code)
 	var p *passkey
-	if err := x.attempt(func() error { p, err = x.keep(e, &q.madeKey, &hash); return err }); err != nil {
+	if err := x.attempt(rulePasskey, func() error { p, err = x.keep(e, &q.madeKey, &hash); return err }); err != nil {
 		return nil, err
 	}
-	out := &enrolled{Person: p.Person, Key: p.Key, State: "ready"}
+	out := &enrolled{Person: p.Person, Key: p.Key, State: "ready", Reads: !p.signs()}
 	switch _, err := x.c.standing(x.r, p.Person, p.Key); bonded.CodeOf(err) {
 	case bonded.CodeUnauthenticated:
 		out.State = "awaited"
@@ -288,8 +289,8 @@ func (x *visit) addKeyFinish() (any, error) {
 	if err := x.confirm(a.confirm, q.Confirm); err != nil {
 		return nil, err
 	}
-	if base64.StdEncoding.EncodeToString(q.Key) != x.who.Key {
-		return nil, forbidden("key")
+	if base64.StdEncoding.EncodeToString(q.Key) != x.who.Key || len(q.Wrapped) == 0 {
+		return nil, forbidden(ruleKey)
 	}
 	_, err = x.keep(a.enrolling, &q.madeKey, nil)
 	return map[string]string{"next": "/console/settings"}, err

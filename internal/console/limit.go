@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -79,17 +81,60 @@ func tooMany() error {
 	return &bonded.Error{Code: bonded.CodeRateLimited, Message: "too many attempts from here", Hint: "wait some minutes and try again"}
 }
 
-// attempt runs what somebody not signed in tries. What nobody could know was
-// wrong is counted, here and at the front door, which enters the number.
-func (x *visit) attempt(try func() error) error {
+// What is refused here is counted by one of these rules and entered in the
+// journal, many together: see [Cases].
+const (
+	ruleInvite   = "console.invite"          // a link to enrol that does not work
+	rulePasskey  = "console.passkey"         // an answer of a passkey that does not hold
+	ruleUnknown  = "console.passkey_unknown" // a passkey that is not enrolled
+	ruleOIDC     = "console.oidc"            // what came from an identity provider, or nobody of the firm
+	ruleStanding = "console.standing"        // somebody whom the register has not in force, or under another key
+	ruleRate     = "console.rate"            // one attempt too many
+	ruleForm     = "console.form"            // a form of another session
+	ruleOrigin   = "console.origin"          // a form of a page elsewhere
+	ruleKey      = "console.key"             // a passkey for another signing key
+	ruleDraft    = "console.draft"           // a decision that was not drafted here
+	ruleWithheld = "console.withheld"        // a case, or a page of one, that is not theirs
+)
+
+// count counts a refusal, of whoever is signed in.
+func (x *visit) count(rule string) {
+	person := ""
+	if x.who != nil {
+		person = x.who.Person
+	}
+	x.c.cfg.Cases.CountRefused(rule, person)
+}
+
+// countRefusal counts what somebody signed in was refused: a form that is not
+// theirs, or a case that they may not know of. What the vault refuses is entered
+// there, and what the front door's rules refuse is no attempt at anything.
+func (x *visit) countRefusal(err error) {
+	e, ok := asError(err)
+	switch {
+	case !ok:
+	case e.Code == bonded.CodeForbidden && len(e.Rules) > 0 && slices.Contains([]string{ruleForm, ruleOrigin, ruleKey, ruleDraft}, e.Rules[0]):
+		x.count(e.Rules[0])
+	case e.Code == bonded.CodeWithheld && strings.HasPrefix(x.r.URL.Path, "/console/cases/"):
+		x.count(ruleWithheld)
+	}
+}
+
+// attempt runs what somebody tries who has to prove something. What was wrong
+// and they could know is counted: here, so that nobody goes through codes, and
+// by the rule that it failed by, or this one if it says none.
+func (x *visit) attempt(rule string, try func() error) error {
 	c, addr, now := x.c, address(x.r), x.c.cfg.Now()
 	if !c.failures.open(addr, now) {
-		c.cfg.Cases.CountUnauthenticated()
+		x.count(ruleRate)
 		return tooMany()
 	}
 	err := try()
-	if code := bonded.CodeOf(err); err != nil && code != bonded.CodeInternal && code != bonded.CodeNotWritable {
-		c.cfg.Cases.CountUnauthenticated()
+	if code := bonded.CodeOf(err); err != nil && code != bonded.CodeInternal && code != bonded.CodeNotWritable && code != bonded.CodeBusy {
+		if e, ok := asError(err); ok && len(e.Rules) > 0 {
+			rule = e.Rules[0]
+		}
+		x.count(rule)
 		c.failures.take(addr, now)
 	}
 	return err

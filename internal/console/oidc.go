@@ -102,7 +102,7 @@ func badToken(err error) error {
 
 func (x *visit) oidcCallback() error {
 	var person, next string
-	err := x.attempt(func() error {
+	err := x.attempt(ruleOIDC, func() error {
 		q := x.r.URL.Query()
 		data, err := x.c.begun.take("oidc", q.Get("state"), [32]byte{}, x.c.cfg.Now())
 		if err != nil {
@@ -124,6 +124,7 @@ func (x *visit) oidcCallback() error {
 		return err
 	}
 	if _, err := x.c.standing(x.r, person, ""); err != nil {
+		x.c.cfg.Cases.CountRefused(ruleStanding, person)
 		if e, ok := asError(err); ok && e.Code == bonded.CodeUnauthenticated {
 			return &bonded.Error{Code: bonded.CodeUnauthenticated, Field: "person", Message: x.T("signin.awaited", "person", person), Hint: x.T("signin.awaited_hint")}
 		}

@@ -63,14 +63,14 @@ func (c *Console) owner(ctx context.Context, person string) (*owner, error) {
 	return &owner{c.cfg.Cell, person, keys}, err
 }
 
-func badPasskey(err error) error {
-	return &bonded.Error{Code: bonded.CodeUnauthenticated, Field: "passkey", Message: "this passkey is not known here, or its answer does not hold", Hint: "use the passkey that you enrolled at this address, or ask an administrator for a link to enrol again", Err: err}
+func badPasskey(rule string, err error) error {
+	return &bonded.Error{Code: bonded.CodeUnauthenticated, Rules: []string{rule}, Field: "passkey", Message: "this passkey is not known here, or its answer does not hold", Hint: "use the passkey that you enrolled at this address, or ask an administrator for a link to enrol again", Err: err}
 }
 
 // allowBegin bounds what somebody not signed in may begin.
 func (x *visit) allowBegin() error {
 	if !x.c.begins.take(address(x.r), x.c.cfg.Now()) {
-		x.c.cfg.Cases.CountUnauthenticated()
+		x.count(ruleRate)
 		return tooMany()
 	}
 	return nil
@@ -112,20 +112,20 @@ func (x *visit) signInFinish() (any, error) {
 		return nil, err
 	}
 	var p *passkey
-	err := x.attempt(func() error {
+	err := x.attempt(rulePasskey, func() error {
 		data, err := x.c.begun.take("sign-in", q.Ceremony, [32]byte{}, x.c.cfg.Now())
 		if err != nil {
 			return err
 		}
 		answer, err := protocol.ParseCredentialRequestResponseBytes(q.Credential)
 		if err != nil {
-			return badPasskey(err)
+			return badPasskey(rulePasskey, err)
 		}
 		if p, err = x.c.store.passkey(x.r.Context(), answer.RawID); err != nil {
 			return err
 		}
 		if p == nil {
-			return badPasskey(nil)
+			return badPasskey(ruleUnknown, nil)
 		}
 		user := &owner{x.c.cfg.Cell, p.Person, []*passkey{p}}
 		_, cred, err := x.c.webauthn.ValidatePasskeyLogin(func(_, handle []byte) (webauthn.User, error) {
@@ -135,7 +135,7 @@ func (x *visit) signInFinish() (any, error) {
 			return user, nil
 		}, *data.(*webauthn.SessionData), answer) //nolint:errcheck // of this kind
 		if err != nil {
-			return badPasskey(err)
+			return badPasskey(rulePasskey, err)
 		}
 		return x.usePasskey(p, cred)
 	})
@@ -144,6 +144,7 @@ func (x *visit) signInFinish() (any, error) {
 	}
 	// Whom we know now; whether they may come in, the register says.
 	if _, err := x.c.standing(x.r, p.Person, p.Key); err != nil {
+		x.c.cfg.Cases.CountRefused(ruleStanding, p.Person)
 		if e, ok := asError(err); ok && e.Code == bonded.CodeUnauthenticated {
 			return nil, &bonded.Error{Code: bonded.CodeUnauthenticated, Field: "person", Message: x.T("signin.awaited", "person", p.Person), Hint: x.T("signin.awaited_hint")}
 		}
@@ -159,11 +160,15 @@ func (x *visit) signInFinish() (any, error) {
 // copy.
 func (x *visit) usePasskey(p *passkey, cred *webauthn.Credential) error {
 	if cred.Authenticator.CloneWarning {
-		return &bonded.Error{Code: bonded.CodeUnauthenticated, Field: "passkey", Message: "this passkey counts backwards: there may be a copy of it", Hint: "remove it under settings, with another passkey, and enrol a new one"}
+		return &bonded.Error{Code: bonded.CodeUnauthenticated, Rules: []string{rulePasskey + "_copy"}, Field: "passkey", Message: "this passkey counts backwards: there may be a copy of it", Hint: "remove it under settings, with another passkey, and enrol a new one"}
 	}
 	p.Credential = *cred
 	return x.c.store.usedPasskey(x.r.Context(), p, x.c.cfg.Now())
 }
+
+// signs reports whether a passkey keeps its owner's signing key: one without
+// the extension PRF cannot, and lets them read.
+func (p *passkey) signs() bool { return len(p.Wrapped) > 0 }
 
 // A sealedKey is what the script needs to use a passkey for signing.
 type sealedKey struct {
@@ -179,14 +184,18 @@ func (x *visit) stepUp() (options *protocol.PublicKeyCredentialRequestOptions, d
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	mine := o.passkeys[:0]
+	mine, reads := o.passkeys[:0], false
 	for _, p := range o.passkeys {
-		if p.Key == x.who.Key {
+		reads = reads || p.Key == x.who.Key
+		if p.Key == x.who.Key && p.signs() {
 			mine = append(mine, p)
 			keys = append(keys, sealedKey{p.ID, p.Salt, p.Wrapped})
 		}
 	}
 	if o.passkeys = mine; len(mine) == 0 {
+		if reads {
+			return nil, nil, nil, &bonded.Error{Code: bonded.CodeForbidden, Field: "passkey", Message: x.T("sign.reads_only"), Hint: x.T("sign.reads_only_hint")}
+		}
 		return nil, nil, nil, &bonded.Error{Code: bonded.CodeForbidden, Field: "passkey", Message: x.T("sign.no_passkey"), Hint: x.T("sign.no_passkey_hint")}
 	}
 	a, data, err := x.c.webauthn.BeginLogin(o, webauthn.WithUserVerification(protocol.VerificationRequired))
@@ -198,24 +207,24 @@ func (x *visit) stepUp() (options *protocol.PublicKeyCredentialRequestOptions, d
 
 // confirm checks that one of the signed-in person's passkeys confirmed a step.
 func (x *visit) confirm(data *webauthn.SessionData, credential []byte) error {
-	return x.attempt(func() error {
+	return x.attempt(rulePasskey, func() error {
 		o, err := x.c.owner(x.r.Context(), x.who.Person)
 		if err != nil {
 			return err
 		}
 		answer, err := protocol.ParseCredentialRequestResponseBytes(credential)
 		if err != nil {
-			return badPasskey(err)
+			return badPasskey(rulePasskey, err)
 		}
 		cred, err := x.c.webauthn.ValidateLogin(o, *data, answer)
 		if err != nil {
-			return badPasskey(err)
+			return badPasskey(rulePasskey, err)
 		}
 		for _, p := range o.passkeys {
 			if bytes.Equal(p.ID, cred.ID) {
 				return x.usePasskey(p, cred)
 			}
 		}
-		return badPasskey(nil)
+		return badPasskey(ruleUnknown, nil)
 	})
 }

@@ -15,9 +15,11 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"bonded"
 	"bonded/internal/apitype"
+	"bonded/internal/locale"
 )
 
 // How long a session lasts: from the last page, and from signing in.
@@ -67,10 +69,13 @@ func (c *Console) action(pattern string, answer func(*visit) (any, error)) {
 			return
 		}
 		if err := x.checkForm(); err != nil {
+			x.countRefusal(err)
 			x.answerError(err)
 			return
 		}
-		x.answer(answer(x))
+		v, err := answer(x)
+		x.countRefusal(err)
+		x.answer(v, err)
 	})
 }
 
@@ -79,6 +84,7 @@ func (c *Console) anyone(pattern string, answer func(*visit) (any, error)) {
 	c.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		x := c.visit(w, r)
 		if err := x.checkOrigin(); err != nil {
+			x.countRefusal(err)
 			x.answerError(err)
 			return
 		}
@@ -104,15 +110,48 @@ func (x *visit) answerError(err error) {
 	x.w.Header().Set("Content-Type", "application/json")
 	x.w.WriteHeader(apitype.InfoOf(e.Code).Status)
 	_ = json.NewEncoder(x.w).Encode(map[string]any{ // the asker is gone if this fails
-		"title": x.Or("code."+string(e.Code), e.Message), "message": e.Message, "field": e.Field, "hint": e.Hint,
+		"title": x.Or("code."+string(e.Code), e.Message), "message": e.Message, "hint": e.Hint, "lang": x.foreign(e.Message),
+		"field": x.formName(e.Field), "at": e.Field,
 		"foot": x.T("error.request", "id", x.call.RequestID.Hex(), "code", string(e.Code)),
 	})
+}
+
+// worded puts an error into the reader's words, as far as there are any: those
+// of the rule by which it was refused.
+func (x *visit) worded(e *bonded.Error) *bonded.Error {
+	for _, rule := range e.Rules {
+		for _, key := range []string{"rule." + rule, "casereject." + rule} {
+			if x.Has(key) {
+				out := *e
+				out.Message, out.Hint = x.T(key), ""
+				if x.Has(key + "_hint") {
+					out.Hint = x.T(key + "_hint")
+				}
+				return &out
+			}
+		}
+	}
+	return e
+}
+
+// foreign returns the language of a message that is not in the reader's, for
+// programs that read aloud.
+func (x *visit) foreign(message string) string {
+	if strings.HasPrefix(x.Lang, locale.Base) || strings.ContainsFunc(message, func(r rune) bool { return r > unicode.MaxLatin1 }) {
+		return ""
+	}
+	return locale.Base
+}
+
+// formName is what a field of a decision's form is called there, empty for others.
+func (x *visit) formName(field string) string {
+	return x.Or("decide.at_"+strings.TrimRight(field, "_0123456789"), "")
 }
 
 // outward is what of an error may leave this process.
 func (x *visit) outward(err error) *bonded.Error {
 	if e, ok := asError(err); ok && bonded.CodeOf(err) != bonded.CodeInternal {
-		return e
+		return x.worded(e)
 	}
 	x.c.log.LogAttrs(x.r.Context(), slog.LevelError, "a page failed", slog.String("request", x.call.RequestID.Hex()), slog.String("path", x.r.Pattern), slog.Any("error", err))
 	return &bonded.Error{Code: bonded.CodeInternal, Message: x.T("error.internal")}
@@ -272,7 +311,7 @@ func (x *visit) checkForm() error {
 	token := cmp.Or(x.r.Header.Get(HeaderForm), x.r.PostFormValue("form"))
 	want := x.formToken()
 	if want == "" || subtle.ConstantTimeCompare([]byte(token), []byte(want)) != 1 {
-		return forbidden("form")
+		return forbidden(ruleForm)
 	}
 	return nil
 }
@@ -307,11 +346,11 @@ func (x *visit) checkOrigin() error {
 	case origin == "" && site == "same-origin":
 		return nil
 	}
-	return forbidden("origin")
+	return forbidden(ruleOrigin)
 }
 
 func forbidden(rule string) error {
-	return &bonded.Error{Code: bonded.CodeForbidden, Rules: []string{"console." + rule}, Message: "this form is not of this session", Hint: "open the page again and send the form from there"}
+	return &bonded.Error{Code: bonded.CodeForbidden, Rules: []string{rule}, Message: "this form is not of this session", Hint: "open the page again and send the form from there"}
 }
 
 func asError(err error) (*bonded.Error, bool) {

@@ -47,11 +47,13 @@ func (c *Console) page(pattern string, answer func(*visit) error) {
 		}
 		if r.Method != http.MethodGet {
 			if err := x.checkForm(); err != nil {
+				x.countRefusal(err)
 				x.fail(err)
 				return
 			}
 		}
 		if err := answer(x); err != nil {
+			x.countRefusal(err)
 			x.fail(err)
 		}
 	})

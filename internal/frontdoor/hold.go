@@ -70,9 +70,9 @@ func (st *step) extendHold(a *act) error {
 	case c.Hold.Extensions >= p.ExtendTimes:
 		return forbidden("hold.extend_times", "the process type allows no further extension of a hold", "ask for production of what is held")
 	case until == nil || !until.After(c.Hold.Until):
-		return invalid("until", "an extension names a date after the present one", "the hold ends at "+c.Hold.Until.Format(time.RFC3339)+" as it is")
+		return wrongEnd("hold.after_present", "an extension names a date after the present one", "the hold ends at "+c.Hold.Until.Format(time.RFC3339)+" as it is")
 	case until.Sub(c.Hold.Until) > p.Extend.Duration():
-		return invalid("until", "longer than the process type extends a hold", "at most "+p.Extend.String()+" more")
+		return wrongEnd("hold.extend_most", "longer than the process type extends a hold", "at most "+p.Extend.String()+" more")
 	}
 	c.Hold.Until, c.Hold.Extensions = until.UTC().Truncate(time.Second), c.Hold.Extensions+1
 	return st.note(verify.EventFreeze, "extended", a)

@@ -36,11 +36,16 @@ func invalid(field, message, hint string) *bonded.Error {
 	return &bonded.Error{Code: bonded.CodeInvalid, Field: field, Message: message, Hint: hint}
 }
 
+// wrongEnd is an extension to a date that a rule does not allow.
+func wrongEnd(rule, message, hint string) *bonded.Error {
+	return &bonded.Error{Code: bonded.CodeInvalid, Field: "until", Message: message, Hint: hint, Rules: []string{rule}}
+}
+
 func conflict(message, hint string) *bonded.Error {
 	return &bonded.Error{Code: bonded.CodeConflict, Message: message, Hint: hint}
 }
 
-// refusals counts what is refused at the door and not entered.
+// refusals counts what is refused at the door, for the metrics.
 type refusals struct {
 	mu              sync.Mutex
 	byCode          map[string]uint64
@@ -63,8 +68,18 @@ func (r *refusals) read() (map[string]uint64, uint64) {
 }
 
 // CountUnauthenticated counts a call of nobody known.
-func (s *Service) CountUnauthenticated() {
-	s.refused.mu.Lock()
-	defer s.refused.mu.Unlock()
-	s.refused.unauthenticated++
+func (s *Service) CountUnauthenticated() { s.CountRefused("cases.proof", "") }
+
+// CountRefused counts what was refused by a rule at a door before this one:
+// a call, a page or a sign-in, of a person or of nobody known. It is entered by
+// [Config.Refused], with others of its kind.
+func (s *Service) CountRefused(rule, person string) {
+	if person == "" {
+		s.refused.mu.Lock()
+		s.refused.unauthenticated++
+		s.refused.mu.Unlock()
+	}
+	if s.cfg.Refused != nil {
+		s.cfg.Refused(rule, person)
+	}
 }

@@ -126,9 +126,9 @@ func (st *step) extendSecrecy(a *act) error {
 	until := a.decision.Until
 	switch {
 	case until == nil || !until.After(g.end()):
-		return invalid("until", "an extension names an end after the present one", "the gag ends at "+g.end().UTC().Format(time.RFC3339)+" as it is")
+		return wrongEnd("secrecy.after_present", "an extension names an end after the present one", "the gag ends at "+g.end().UTC().Format(time.RFC3339)+" as it is")
 	case until.Sub(st.now) > 366*24*time.Hour:
-		return invalid("until", "a gag is extended by a year at most", "name an earlier end, and have it renewed again by then")
+		return wrongEnd("secrecy.extend_most", "a gag is extended by a year at most", "name an earlier end, and have it renewed again by then")
 	}
 	if err := st.onFile(a, "the authority's renewal"); err != nil {
 		return err

@@ -90,6 +90,10 @@ type Config struct {
 	// so. It is called again until it returns nil.
 	Custody func(ctx context.Context, chain *apitype.CustodyChain) error
 
+	// Refused is told of what is refused at a door, by rule and person, empty
+	// for nobody known; it enters numbers of them. Nil means nobody.
+	Refused func(rule, person string)
+
 	Waiting     time.Duration // from witnessing to force, of the register; 0 means DefaultWaiting, below 0 none
 	PackageLife time.Duration // of a scope and its package; 0 means DefaultPackageLife
 	DraftLife   time.Duration // in which documents come; 0 means DefaultDraftLife

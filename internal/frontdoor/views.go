@@ -209,6 +209,9 @@ func (s *Service) view(q frontdoorsql.Q, c *kase, r *reader, now time.Time) (*ap
 			v.Approvals = append(v.Approvals, a)
 		}
 	}
+	if c.Hold.active() {
+		v.Extra["hold_until"] = c.Hold.Until.Format(time.RFC3339)
+	}
 	if c.Outcome != "" {
 		v.Extra["outcome"] = c.Outcome
 	}

@@ -7,6 +7,8 @@ import (
 	"encoding/base64"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -223,6 +225,39 @@ func TestUnauthenticatedRefusalsShareARow(t *testing.T) {
 	rows := allRows(t, j)
 	if len(rows) != 1 || rows[0].Row.Count != 1000 || rows[0].Row.Outcome != verify.OutcomeAggregate || rows[0].Row.Time != uint64(now.UnixMilli()) {
 		t.Fatalf("%d rows: %+v", len(rows), rows)
+	}
+}
+
+func TestCountedRefusalsShareARowOfTheirRuleAndPerson(t *testing.T) {
+	j, _ := newJournal(t)
+	for range 3 {
+		j.CountRefused("console.passkey", "")
+		j.CountRefused("console.form", "legal-1")
+	}
+	j.CountUnauthenticated()
+	for i := range 2 * journal.MaxCounted { // somebody tries under many names
+		j.CountRefused("cases.withheld", "person-"+strconv.Itoa(i))
+	}
+	for range 2 {
+		if err := j.Aggregate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows := allRows(t, j)
+	if len(rows) > journal.MaxCounted+1 {
+		t.Errorf("%d rows", len(rows))
+	}
+	counts := map[string]uint64{}
+	all := uint64(0)
+	for _, r := range rows {
+		if r.Row.Outcome != verify.OutcomeAggregate || len(r.Row.Rules) > 1 || (r.Row.Principal == "") != (r.Row.Code == bonded.CodeUnauthenticated) {
+			t.Errorf("row %+v", r.Row)
+		}
+		counts[strings.Join(r.Row.Rules, "")+" "+r.Row.Principal] += r.Row.Count
+		all += r.Row.Count
+	}
+	if counts["console.passkey "] != 3 || counts["console.form legal-1"] != 3 || all != 7+2*journal.MaxCounted {
+		t.Errorf("%d refusals: %v", all, counts)
 	}
 }
 

@@ -78,7 +78,7 @@ type Config struct {
 
 	SealEvery      time.Duration // 0 means DefaultSealEvery
 	AnchorEvery    time.Duration // 0 means DefaultAnchorEvery
-	AggregateEvery time.Duration // of unauthenticated refusals; 0 means DefaultAggregateEvery
+	AggregateEvery time.Duration // of refusals that are counted; 0 means DefaultAggregateEvery
 }
 
 // A Journal is the vault node's own book. It is safe for concurrent use.
@@ -111,6 +111,7 @@ type Journal struct {
 	anchorMu   sync.Mutex
 
 	unauthenticated atomic.Uint64
+	refused         refusals
 	lastAggregate   atomic.Int64 // milliseconds since 1970-01-01 UTC
 }
 

@@ -271,7 +271,8 @@ func (n *vaultNode) openJournal(ctx context.Context) error {
 	}
 	n.journal, err = journal.Open(ctx, journal.Config{
 		DB: n.db, Cell: n.conf.Cell, Node: n.conf.Node, PromiseKey: n.in.promise, Ledger: n.ledger,
-		Facts: n.anchorFacts, OnAnchor: n.showAnchor, AnchorEvery: n.conf.AnchorEvery.Duration, Logger: n.log,
+		Facts: n.anchorFacts, OnAnchor: n.showAnchor, AnchorEvery: n.conf.AnchorEvery.Duration,
+		AggregateEvery: min(journal.DefaultAggregateEvery, 10*n.conf.AnchorEvery.Duration), Logger: n.log,
 	})
 	if err != nil {
 		return errors.Join(err, n.db.Close())

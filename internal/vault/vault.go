@@ -255,6 +255,10 @@ func (v *Vault) enterRow(r *verify.Row) error {
 // together, so that flooding cannot fill the books.
 func (v *Vault) CountUnauthenticated() { v.journal.CountUnauthenticated() }
 
+// CountRefused counts a refusal by a rule, of a person or of nobody known; see
+// [journal.Journal.CountRefused].
+func (v *Vault) CountRefused(rule, person string) { v.journal.CountRefused(rule, person) }
+
 // fresh returns an error if the newest anchor under a cosigned checkpoint is
 // older than the limit.
 func (v *Vault) fresh() error {

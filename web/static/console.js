@@ -44,23 +44,31 @@ function busy() {
   });
 }
 
-// places of the focus and of what is folded open, to find them again.
+// places of the focus and of what is folded open, to find them again: from the
+// nearest element that has a name, or from the top.
 function pathOf(el, top) {
   const path = [];
-  for (; el && el !== top; el = el.parentElement) path.unshift([...el.parentElement.children].indexOf(el));
+  for (; el && el !== top; el = el.parentElement) {
+    if (el.id) return [el.id, ...path];
+    path.unshift([...el.parentElement.children].indexOf(el));
+  }
   return el ? path : null;
 }
 
-const follow = (path, top) => path && path.reduce((el, i) => el && el.children[i], top);
+const follow = (path, top) => path && path.reduce((el, i) => el && (typeof i === 'string' ? document.getElementById(i) : el.children[i]), top);
+
+// The page as it came: scripts change what stands in the document.
+let came = document.querySelector('main')?.innerHTML;
 
 function swap(fresh) {
   const main = document.querySelector('main');
   const at = document.activeElement;
   const focus = main.contains(at) && at !== main ? pathOf(at, main) : null;
   const open = [...main.querySelectorAll('details[open]')].map((d) => pathOf(d, main));
-  const same = main.innerHTML === fresh.innerHTML;
-  if (same) return false;
+  if (came === fresh.innerHTML) return false;
+  came = fresh.innerHTML;
   main.replaceChildren(...fresh.childNodes);
+  document.dispatchEvent(new CustomEvent('bonded:changed')); // for other scripts of the page
   for (const p of open) follow(p, main)?.setAttribute('open', '');
   const again = follow(focus, main);
   if (again && again.tagName === at.tagName) again.focus({ preventScroll: true });

@@ -771,6 +771,20 @@ async function read() {
   return { r, docs, missing };
 }
 
+// turned lists the ends that are not after their beginnings.
+function turned(r) {
+  const a = r.authorisation, out = [];
+  const look = (path, from, to) => { if (from && to && to <= from) out.push(path); };
+  look('authorisation.valid_to', a.valid_from, a.valid_to);
+  look('authorisation.secrecy.until', a.secrecy?.from, a.secrecy?.until);
+  look('authorisation.secrecy.review_at', a.secrecy?.from, a.secrecy?.review_at);
+  r.tasks.forEach((k, i) => {
+    look(`tasks[${i}].to`, k.from, k.to);
+    look(`tasks[${i}].hold_until`, new Date().toISOString(), k.hold_until);
+  });
+  return out;
+}
+
 // mend shows what is wrong beside each question, and above all of them.
 function mend(wrong) {
   for (const e of form.querySelectorAll('.error')) e.hidden = true;
@@ -813,9 +827,9 @@ form.addEventListener('submit', (e) => {
     try {
       // 1. What is asked, all of it.
       const { r, docs, missing } = await read();
-      if (missing.length) {
-        const links = mend(missing.map((path) => ({ path, text: t('needed') })));
-        show(place, 'bad', t('file.incomplete', { n: count(missing.length) }), h('ul', {}, links));
+      const wrong = [...missing.map((path) => ({ path, text: t('needed') })), ...turned(r).map((path) => ({ path, text: t('turned') }))];
+      if (wrong.length) {
+        show(place, 'bad', t('file.incomplete', { n: count(wrong.length) }), h('ul', {}, mend(wrong)));
         place.focus();
         return;
       }

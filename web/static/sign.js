@@ -97,8 +97,9 @@ function outward(c) {
 
 const withBytes = (list) => (list ?? []).map((c) => ({ ...c, id: bytes(c.id) }));
 
-// create makes a passkey and returns it with its secret. Some make the secret
-// only when they are used, so that they are used once more.
+// create makes a passkey and returns it with its secret, or null if it can make
+// none. Some make the secret only when they are used, so that they are used once
+// more.
 async function create(options, salt) {
   const credential = await navigator.credentials.create({ publicKey: {
     ...options, challenge: bytes(options.challenge), user: { ...options.user, id: bytes(options.user.id) },
@@ -112,7 +113,6 @@ async function create(options, salt) {
     } });
     secret = secretOf(again);
   }
-  if (!secret) throw new Told(words.noPrf);
   return { credential, secret };
 }
 
@@ -165,19 +165,21 @@ function tell(box, error) {
   box.replaceChildren();
   box.hidden = !error;
   if (!error) return;
-  const add = (tag, s, cls) => {
+  const add = (tag, s, cls, lang) => {
     if (!s) return;
     const e = document.createElement(tag);
     e.textContent = s;
     if (cls) e.className = cls;
+    if (lang) e.lang = lang;
     box.append(e);
   };
   if (error instanceof Refused) {
     const p = error.problem;
     add("strong", p.title);
-    if (p.message !== p.title) add("p", p.field ? `${p.field}: ${p.message}` : p.message);
-    add("p", p.hint);
+    if (p.message !== p.title) add("p", p.field && !p.lang ? `${p.field}: ${p.message}` : p.message, "", p.lang);
+    add("p", p.hint, "", p.lang);
     add("p", p.foot, "small");
+    mark(box, p.at);
   } else if (error.name === "NotAllowedError" || error.name === "AbortError") {
     add("strong", words.cancelled);
   } else {
@@ -185,6 +187,16 @@ function tell(box, error) {
     if (!(error instanceof Told)) add("p", String(error.message || error));
   }
   box.scrollIntoView({ block: "nearest" });
+}
+
+// mark says of the field that is meant that it is wrong, until it is changed.
+function mark(box, name) {
+  const form = box.closest("form");
+  const found = name ? form?.elements.namedItem(name) : null;
+  const field = found instanceof RadioNodeList ? found[0] : found;
+  if (!field || field.type === "hidden") return;
+  field.setAttribute("aria-invalid", "true");
+  form.addEventListener("input", () => field.removeAttribute("aria-invalid"), { once: true });
 }
 
 // run does what a button starts: once at a time, and says how it ended.
@@ -240,11 +252,14 @@ async function seedOf(form, cell, person) {
   return seed;
 }
 
-// make makes a passkey and seals the seed under it.
-async function make(begun, seed, cell, person) {
+// make makes a passkey and seals the seed under it. One that has no secret keeps
+// no key; if that is allowed, it is for reading, and the seed is only used to
+// show that its owner is the one who enrols.
+async function make(begun, seed, cell, person, reads = false) {
   const { credential, secret } = await create(begun.options, bytes(begun.salt));
-  const wrapped = await wrap(seed, secret, cell, person);
-  secret.fill(0);
+  if (!secret && !reads) throw new Told(words.noPrf);
+  const wrapped = secret ? await wrap(seed, secret, cell, person) : new Uint8Array(0);
+  secret?.fill(0);
   const proof = await sign(seed, lp("bonded/console/enrol/1", cell, person, bytes(begun.nonce), new Uint8Array(credential.rawId), await sha256(wrapped)));
   return { ceremony: begun.ceremony, credential: outward(credential), wrapped: base64(wrapped), key: base64(await publicKey(seed)), proof: base64(proof) };
 }
@@ -254,14 +269,16 @@ function enrol(form) {
   run(form, async () => {
     const name = new FormData(form).get("name");
     const seed = await seedOf(form, cell, person);
+    const kept = new FormData(form).get("source") === "file"; // elsewhere too, so that it is not lost
     try {
       const begun = await post("/console/enrol/begin", { code });
-      const done = await post("/console/enrol/finish", { code, name, ...(await make(begun, seed, cell, person)) });
+      const done = await post("/console/enrol/finish", { code, name, ...(await make(begun, seed, cell, person, kept)) });
       form.hidden = true;
       const page = document.getElementById("enrolled");
       page.hidden = false;
       document.getElementById("enrolled-key").textContent = done.key;
       document.getElementById("enrolled-public").textContent = done.public;
+      document.getElementById("enrolled-reads").hidden = !done.reads;
       for (const e of page.querySelectorAll("[data-state]")) e.hidden = e.dataset.state !== done.state;
       page.focus();
     } finally {
@@ -333,6 +350,14 @@ function confirm(draft, said) {
   return new Promise((done) => dialog.addEventListener("close", () => done(dialog.returnValue === "sign"), { once: true }));
 }
 
-for (const form of document.querySelectorAll("form[data-sign]")) {
-  ({ "sign-in": signIn, enrol, "add-passkey": addPasskey, decide })[form.dataset.sign](form);
+// Forms come again when console.js puts a newer page in the place of this one.
+const bound = new WeakSet();
+function bind() {
+  for (const form of document.querySelectorAll("form[data-sign]")) {
+    if (bound.has(form)) continue;
+    bound.add(form);
+    ({ "sign-in": signIn, enrol, "add-passkey": addPasskey, decide })[form.dataset.sign](form);
+  }
 }
+bind();
+document.addEventListener("bonded:changed", bind);
