@@ -125,6 +125,8 @@ type caseFile struct {
 	officer *verify.Person
 	process rules.Process
 	reveal  bool
+
+	approved bool // by its reader, and somebody else has to
 	done    string // number of the entry that the reader has just made
 }
 
@@ -162,6 +164,10 @@ func (x *visit) readCase(reveal bool) (*caseFile, error) {
 	f.process, _ = x.c.rules.Process(v.Process)
 	if d == nil {
 		return f, nil
+	}
+	// Whoever approved first has nothing to approve.
+	if f.approved = f.v.Extra["first_approval"] == x.who.Person; f.approved {
+		f.v.Actions = slices.DeleteFunc(slices.Clone(f.v.Actions), func(name string) bool { return name == "approve" })
 	}
 	// What the dossier has was signed, and NewFile has read the request.
 	if d.Request != nil {
@@ -369,6 +375,25 @@ func (x *visit) instrument(p rules.Process) string {
 		return ""
 	}
 	return p.Instrument
+}
+
+// ruleText says a rule by which a request passed.
+func (x *visit) ruleText(id string) string {
+	switch words := strings.Fields(id); {
+	case len(words) == 1 && strings.Contains(id, "#"):
+		pack, process, _ := strings.Cut(id, "#")
+		return x.T("case.rule_process", "pack", pack, "process", x.processTitle(process))
+	case len(words) == 3 && words[1] == "opens":
+		return x.T("case.rule_opens", "process", x.processTitle(words[0]), "class", x.className(words[2]))
+	case len(words) == 2 && words[0] == "approval":
+		return x.T("case.rule_approval", "approval", x.Or("officer.need."+words[1], words[1]))
+	}
+	return ""
+}
+
+// opens tells whether a task of the case still asks for values.
+func (f *caseFile) opens() bool {
+	return slices.ContainsFunc(f.v.Tasks, func(t apitype.CaseTaskView) bool { return t.Kind != "preserve" && t.Reason == "" })
 }
 
 // actionNames lists what a case waits for.

@@ -298,7 +298,7 @@ func (x *visit) upload(d *verify.CaseDecision) error {
 // summary says a decision in words, from its body.
 func (x *visit) summary(f *caseFile, d *verify.CaseDecision) []said {
 	out := []said{
-		{x.T("decide.case"), d.Case.String()},
+		{x.T("decide.case"), x.processTitle(f.v.Process) + " · " + f.v.Agency + " · " + d.Case.String()},
 		{x.T("decide.as"), x.who.Name + " · " + x.T("role."+x.who.Role)},
 		{x.T("decide.what"), x.T("caseact." + d.Action + "_does")},
 	}
