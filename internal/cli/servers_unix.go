@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -189,6 +190,53 @@ type deploymentView struct {
 	KeyFile   string        `json:"key_file"`
 	Cell      bonded.CellID `json:"cell"`
 	Bearer    string        `json:"bearer"`
+	Pages     []pageView    `json:"pages"` // for people, in a browser
+}
+
+type pageView struct {
+	Name    string `json:"name"`
+	Address string `json:"address"`
+}
+
+// pages are where people of the deployment's first cell go with a browser.
+func pages(d *deploy.Deployment) (out []pageView, err error) {
+	cell := d.Directory.Default
+	conf, err := node.LoadVaultConfig(d.Layout.Vault(cell))
+	if err != nil {
+		return nil, err
+	}
+	if conf.Console != nil {
+		out = append(out, pageView{"console", conf.Console.Origin + "/console/"}, pageView{"officers' pages", conf.Console.Origin + "/officers/"})
+	}
+	for _, p := range d.Processes {
+		custodian, ok := strings.CutPrefix(p.Name, string(cell)+"/custodian-")
+		if !ok {
+			continue
+		}
+		link, err := custodianLink(p.Log)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, pageView{"custodian " + custodian, link})
+	}
+	return out, nil
+}
+
+// custodianLink is what a custodian prints as soon as its page is there.
+func custodianLink(file string) (string, error) {
+	for range 100 { // 10 seconds
+		log, err := os.ReadFile(file)
+		if err != nil {
+			return "", fmt.Errorf("read what a custodian said: %w", err)
+		}
+		if _, link, ok := strings.Cut(string(log), ": open "); ok {
+			if link, _, ok = strings.Cut(link, "\n"); ok {
+				return link, nil
+			}
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return "see " + file, nil
 }
 
 type processView struct {
@@ -208,6 +256,9 @@ func printDeployment(s *streams, d *deploy.Deployment) error {
 	for _, p := range d.Processes {
 		v.Processes = append(v.Processes, processView{p.Name, p.PID(), d.Address(p.Name), p.Log})
 	}
+	if v.Pages, err = pages(d); err != nil {
+		return err
+	}
 	return s.print(v, func(w *tabwriter.Writer) {
 		row(w, "PROCESS", "LISTENS AT", "PID", "LOG")
 		for _, p := range v.Processes {
@@ -218,6 +269,12 @@ func printDeployment(s *streams, d *deploy.Deployment) error {
 		row(w, "keys of every cell", d.Layout.Keys())
 		row(w, "people of the front door", d.Layout.People())
 		row(w, "custodians of the cell", d.Layout.Custodians(v.Cell))
+		row(w)
+		row(w, "PAGES OF CELL "+string(v.Cell), "ADDRESS")
+		for _, p := range v.Pages {
+			row(w, p.Name, p.Address)
+		}
+		row(w, "to sign in at the console", "bonded console invite --person-id legal-1 --cell "+string(v.Cell)+" --admin "+filepath.Join(d.Layout.Admin(), "admin.key"))
 	})
 }
 
