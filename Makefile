@@ -17,7 +17,7 @@ export CGO_ENABLED := 0
 # Real public officeholders, for tests that import them; skipped when absent.
 export BONDED_OFFICEHOLDERS ?= $(abspath $(wildcard ../shared/data/officeholders.csv))
 
-.PHONY: build wasm run test generate lint bench bench-large fuzz crash e2e cross clean tools
+.PHONY: build wasm run test generate lint bench bench-large bench-pages fuzz crash e2e cross clean tools
 
 build: wasm
 	@mkdir -p $(BIN)
@@ -72,6 +72,13 @@ bench: build
 bench-large: build
 	@scripts/setup bench
 	$(GO) run ./bench -bin $(BIN) -large $(ARGS)
+
+# The server's time and the size of every page of the console, with a million
+# people and a hundred thousand cases. ARGS= names other flags of go test, and
+# BONDED_PEOPLE= how many people. Filling the cell takes some minutes; TMPDIR
+# wants 3 GB.
+bench-pages:
+	$(GO) test -run '^$$' -bench '^BenchmarkPages$$' -benchtime 31x -timeout 3h $(ARGS) ./internal/console
 
 # Every fuzz target for FUZZTIME each.
 fuzz:

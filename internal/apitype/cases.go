@@ -23,7 +23,7 @@ type PersonCall struct {
 const (
 	MaxDocument    = 16 << 20 // bytes of one document
 	MaxPersonAge   = 5 * time.Minute
-	MaxCasePage    = 200
+	MaxCasePage    = 50
 	MaxPartialPage = 256 // partials of one call
 )
 
@@ -114,12 +114,23 @@ type CaseList struct {
 	Next  string     `json:"next,omitempty"`
 }
 
-// A CaseBoard is the cases that go on, the most urgent first, and how many are
-// in each state.
+// What a board shows, instead of the cases of one state.
+const (
+	BoardOpen = "open" // those that go on
+	BoardMine = "mine" // of these, those that wait for the reader
+	BoardLate = "late" // of these, those whose deadline has passed
+)
+
+// MaxBoardPage is how many cases a board shows at once.
+const MaxBoardPage = 50
+
+// A CaseBoard is a page of cases and how many there are. Of each case it has
+// what stands beside its statements, and what the reader can do.
 type CaseBoard struct {
-	States map[string]int64 `json:"states"`
-	Cases  []CaseView       `json:"cases"`
-	More   bool             `json:"more,omitempty"` // there are more than a board shows
+	States           map[string]int64 // by state
+	Open, Mine, Late int64            // as [BoardOpen], [BoardMine] and [BoardLate]
+	Cases            []CaseView
+	Next             string // where the next page begins; empty: this is the last
 }
 
 // A CaseDossier is everything a custodian verifies before signing. Statements

@@ -110,3 +110,33 @@ type CaseDue struct {
 	Priority string
 	Deadline time.Time
 }
+
+// Parts of the register.
+const (
+	RegisterAgencies   = "agencies"
+	RegisterOfficers   = "officers"
+	RegisterPeople     = "people" // with a role at the cell
+	RegisterCustodians = "custodians"
+)
+
+// A RegisterQuery asks for a page of one part of the register.
+type RegisterQuery struct {
+	Group  string
+	Search string // in id and name; empty: everything
+	From   int    // entries to leave out
+	Limit  int    // 1 to [MaxPage]
+}
+
+// A RegisterPage is a page of the register.
+type RegisterPage struct {
+	Counts  map[string]int     // entries of each part
+	Total   int                // that the query asks for
+	Entries []RegistryVersions // of the page
+	Waiting []RegistryVersions // of all parts, with a version that is not in force yet, no more than Limit
+}
+
+// RegistryVersions is one id of the register, newest version first.
+type RegistryVersions struct {
+	Kind, ID string
+	Versions []RegistryEntry
+}

@@ -36,63 +36,30 @@ var caseStates = []rules.State{
 	rules.StateRejected, rules.StateWithdrawn, rules.StateLapsed,
 }
 
-// boardPage is how many cases a board shows at once.
-const boardPage = 100
-
 // A boardList is what one look at the board shows.
 type boardList struct {
-	filter string // open, mine, or a state
+	filter string // open, mine, late, or a state
 	board  *apitype.CaseBoard
-	cases  []apitype.CaseView
-	more   bool   // there are more than are shown
-	next   string // address of the next page
-	late   int
-	mine   int
+	first  string // address of the first page; empty: this is it
+	next   string // address of the next page; empty: this is the last
 }
 
 func (x *visit) board() error {
 	if !slices.Contains([]string{"intake", "legal", "guardian"}, x.who.Role) {
 		return x.show(x.T("case.title"), noCasesView(x))
 	}
-	b, err := x.c.cfg.Cases.Board(x.r.Context(), &x.call)
-	if err != nil {
+	q := x.r.URL.Query()
+	l := &boardList{filter: cmp.Or(q.Get("state"), apitype.BoardOpen)}
+	after := q.Get("after")
+	var err error
+	if l.board, err = x.c.cfg.Cases.Board(x.r.Context(), &x.call, l.filter, after); err != nil {
 		return err
 	}
-	q := x.r.URL.Query()
-	l := &boardList{filter: cmp.Or(q.Get("state"), "open"), board: b}
-	for i := range b.Cases {
-		if b.Cases[i].Extra["late"] != "" {
-			l.late++
-		}
-		if awaits(b.Cases[i].Actions) {
-			l.mine++
-		}
+	if after != "" {
+		l.first = statusLink(l.filter)
 	}
-	switch {
-	case l.filter == "open" || l.filter == "mine" || l.filter == "late":
-		for i := range b.Cases {
-			v := &b.Cases[i]
-			if l.filter == "mine" && !awaits(v.Actions) || l.filter == "late" && v.Extra["late"] == "" {
-				continue
-			}
-			if len(l.cases) == boardPage {
-				l.more = true
-				break
-			}
-			l.cases = append(l.cases, *v)
-		}
-		l.more = l.more || b.More
-	case slices.Contains(caseStates, rules.State(l.filter)):
-		list, err := x.c.cfg.Cases.ListCases(x.r.Context(), &x.call, l.filter, q.Get("after"))
-		if err != nil {
-			return err
-		}
-		l.cases = list.Cases
-		if list.Next != "" {
-			l.next = "/console/cases?" + url.Values{"state": {l.filter}, "after": {list.Next}}.Encode()
-		}
-	default:
-		return &bonded.Error{Code: bonded.CodeInvalid, Field: "state", Message: "there is no such state of a case"}
+	if l.board.Next != "" {
+		l.next = "/console/cases?" + url.Values{"state": {l.filter}, "after": {l.board.Next}}.Encode()
 	}
 	return x.show(x.T("case.title"), boardView(x, l))
 }

@@ -40,14 +40,14 @@ type Config struct {
 type Cases interface {
 	CountRefused(rule, person string)                              // of a person, or if that is empty of nobody known
 	Person(ctx context.Context, id string) (*verify.Person, error) // in force, as of now
-	ListCases(ctx context.Context, c *apitype.PersonCall, state, after string) (*apitype.CaseList, error)
-	Board(context.Context, *apitype.PersonCall) (*apitype.CaseBoard, error)
+	Board(ctx context.Context, c *apitype.PersonCall, filter, after string) (*apitype.CaseBoard, error)
 	Case(context.Context, *apitype.PersonCall, bonded.CaseID) (*apitype.CaseView, error)
 	Document(ctx context.Context, c *apitype.PersonCall, id bonded.CaseID, sha256 string) ([]byte, error)
 	PutDocument(ctx context.Context, c *apitype.PersonCall, id bonded.CaseID, sha256 string, body []byte) (*apitype.CaseResult, error)
 	Decide(context.Context, *apitype.PersonCall, bonded.CaseID, *verify.Statement) (*apitype.CaseResult, error)
 	Dossier(context.Context, *apitype.PersonCall, bonded.CaseID) (*apitype.CaseDossier, error)
-	Register(context.Context, *apitype.PersonCall) (*apitype.RegistryList, error)
+	RegisterPage(context.Context, *apitype.PersonCall, *apitype.RegisterQuery) (*apitype.RegisterPage, error)
+	RegisterEntry(ctx context.Context, c *apitype.PersonCall, kind, id string) (*apitype.RegistryVersions, error)
 	ProposeAgency(context.Context, *apitype.PersonCall, *verify.Statement) (*apitype.RegistryEntry, error)
 	ProposePerson(context.Context, *apitype.PersonCall, *verify.Statement) (*apitype.RegistryEntry, error)
 	Custody(context.Context) (*apitype.CustodyChain, error)

@@ -59,16 +59,32 @@ func (x *visit) custodyPage() error {
 	for i := range sets {
 		l.sets = append(l.sets, sets[len(sets)-1-i])
 	}
-	all, err := x.register()
-	if err != nil {
-		return err
-	}
-	for i := range all {
-		if all[i].kind == verify.RegistryPerson {
-			l.entries[all[i].id] = &all[i]
+	for i := range sets {
+		for _, r := range sets[i].custodians.Roles {
+			for _, m := range r.Members {
+				if err := l.find(x, m.ID); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	return x.show(x.T("custody.title"), custodyView(x, l))
+}
+
+// find adds the entry of a custodian, if the register has one.
+func (l *custodyList) find(x *visit, id string) error {
+	if l.entries[id] != nil {
+		return nil
+	}
+	e, err := x.c.cfg.Cases.RegisterEntry(x.r.Context(), &x.call, verify.RegistryPerson, id)
+	if bonded.CodeOf(err) == bonded.CodeWithheld {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	l.entries[id], err = readRegistered(e)
+	return err
 }
 
 // A registered is one id of the register in its versions, newest first.
@@ -150,47 +166,41 @@ func (r *registered) group() string {
 	c := r.current()
 	switch {
 	case c.agency != nil:
-		return "agencies"
+		return apitype.RegisterAgencies
 	case c.person.Role == "requester":
-		return "officers"
+		return apitype.RegisterOfficers
 	case c.person.Role == "custodian":
-		return "custodians"
+		return apitype.RegisterCustodians
 	}
-	return "people"
+	return apitype.RegisterPeople
 }
 
-// register reads the register, in order of id.
-func (x *visit) register() ([]registered, error) {
-	list, err := x.c.cfg.Cases.Register(x.r.Context(), &x.call)
-	if err != nil {
-		return nil, err
-	}
-	at := map[[2]string]int{}
-	var out []registered
-	for i := range list.Entries {
-		e := &list.Entries[i]
-		v := registeredVersion{RegistryEntry: e}
+// readRegistered reads an entry of the register.
+func readRegistered(e *apitype.RegistryVersions) (*registered, error) {
+	r := &registered{kind: e.Kind, id: e.ID}
+	for i := range e.Versions {
+		v := registeredVersion{RegistryEntry: &e.Versions[i]}
 		var err error
 		if e.Kind == verify.RegistryAgency {
-			v.agency, err = verify.ParseAgency(e.Statement)
+			v.agency, err = verify.ParseAgency(v.Statement)
 		} else {
-			v.person, err = verify.ParsePerson(e.Statement)
+			v.person, err = verify.ParsePerson(v.Statement)
 		}
 		if err != nil {
 			return nil, bonded.Wrap(bonded.CodeAltered, err, "an entry of the register cannot be read")
 		}
-		key := [2]string{e.Kind, e.ID}
-		k, ok := at[key]
-		if !ok {
-			k, at[key] = len(out), len(out)
-			out = append(out, registered{kind: e.Kind, id: e.ID})
+		r.versions = append(r.versions, v)
+	}
+	return r, nil
+}
+
+func readAllRegistered(list []apitype.RegistryVersions) (out []registered, err error) {
+	for i := range list {
+		r, err := readRegistered(&list[i])
+		if err != nil {
+			return nil, err
 		}
-		r := &out[k]
-		n := 0
-		for n < len(r.versions) && r.versions[n].Version > e.Version {
-			n++
-		}
-		r.versions = append(r.versions[:n], append([]registeredVersion{v}, r.versions[n:]...)...)
+		out = append(out, *r)
 	}
 	return out, nil
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // ledgerPageSize is how many entries the explorer shows at once.
-const ledgerPageSize = 50
+const ledgerPageSize = 20
 
 // A ledgerHead is the newest checkpoint and who cosigned it.
 type ledgerHead struct {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"bonded"
+	"bonded/internal/apitype"
 	"bonded/internal/ui"
 	"bonded/verify"
 )
@@ -15,7 +16,7 @@ import (
 const registerPageSize = 50
 
 // registerGroups are the tabs of the register.
-var registerGroups = []string{"agencies", "officers", "people", "custodians"}
+var registerGroups = []string{apitype.RegisterAgencies, apitype.RegisterOfficers, apitype.RegisterPeople, apitype.RegisterCustodians}
 
 // A registerList is a page of the register.
 type registerList struct {
@@ -45,25 +46,19 @@ func (x *visit) registerPage() error {
 	if err != nil {
 		return err
 	}
-	all, err := x.register()
+	from := int(min(skip, 1<<30)) //nolint:gosec // bounded
+	page, err := x.c.cfg.Cases.RegisterPage(x.r.Context(), &x.call, &apitype.RegisterQuery{Group: l.group, Search: l.search, From: from, Limit: registerPageSize})
 	if err != nil {
 		return err
 	}
-	want := strings.ToLower(l.search)
-	var in []registered
-	for i := range all {
-		r := &all[i]
-		l.counts[r.group()]++
-		if len(r.waiting()) > 0 && len(l.waiting) < registerPageSize {
-			l.waiting = append(l.waiting, *r)
-		}
-		if r.group() == l.group && (want == "" || strings.Contains(strings.ToLower(r.id+"\n"+r.name()), want)) {
-			in = append(in, *r)
-		}
+	l.counts, l.total = page.Counts, page.Total
+	if l.waiting, err = readAllRegistered(page.Waiting); err != nil {
+		return err
 	}
-	l.total = len(in)
-	from := int(min(skip, uint64(len(in)))) //nolint:gosec // within the list
-	l.entries = in[from:min(len(in), from+registerPageSize)]
+	if l.entries, err = readAllRegistered(page.Entries); err != nil {
+		return err
+	}
+	from = min(from, l.total)
 	address := func(from int) string {
 		v := url.Values{"show": {l.group}, "from": {strconv.Itoa(from)}}
 		if l.search != "" {
@@ -74,7 +69,7 @@ func (x *visit) registerPage() error {
 	if from > 0 {
 		l.prev = address(max(0, from-registerPageSize))
 	}
-	if from+registerPageSize < len(in) {
+	if from+registerPageSize < l.total {
 		l.next = address(from + registerPageSize)
 	}
 	return x.show(x.T("register.title"), registerView(x, l))
@@ -82,16 +77,18 @@ func (x *visit) registerPage() error {
 
 func (x *visit) registerEntryPage() error {
 	kind, id := x.r.PathValue("kind"), x.r.PathValue("id")
-	all, err := x.register()
+	e, err := x.c.cfg.Cases.RegisterEntry(x.r.Context(), &x.call, kind, id)
+	if bonded.CodeOf(err) == bonded.CodeWithheld {
+		return &bonded.Error{Code: bonded.CodeWithheld, Message: "the register has no such entry", Hint: "look at the list of the register"}
+	}
 	if err != nil {
 		return err
 	}
-	for i := range all {
-		if all[i].kind == kind && all[i].id == id {
-			return x.show(plain(all[i].name()), registerEntryView(x, &all[i]))
-		}
+	r, err := readRegistered(e)
+	if err != nil {
+		return err
 	}
-	return &bonded.Error{Code: bonded.CodeWithheld, Message: "the register has no such entry", Hint: "look at the list of the register"}
+	return x.show(plain(r.name()), registerEntryView(x, r))
 }
 
 func registerLink(kind, id string) string {

@@ -344,7 +344,7 @@ func TestPages(t *testing.T) {
 			t.Errorf("a barred field: %d", res.StatusCode)
 		}
 		// Grants that are none, over, ask for proofs, or are the vault's own.
-		for person, words := range map[string]string{"intake-1": "no grant in your name", "legal-1": "not in force", "legal-2": "asks for a proof", "front-door": "vault itself", "jobs": "vault itself"} {
+		for person, words := range map[string]string{"intake-1": "no grant in force in your name", "legal-1": "not in force", "legal-2": "asks for a proof", "front-door": "vault itself", "jobs": "vault itself"} {
 			b := w.as(person, "intake")
 			for _, p := range []string{"", "/reveal", "/export", "/erase", "/undo"} {
 				_, body := b.post("/console/people/"+ada.Subject.String()+p, "purpose", "support", "reason", "r")

@@ -84,11 +84,15 @@ type pageWorld struct {
 	journal  *journal.Journal
 	store    *vaultsql.Store
 	vault    *vault.Vault
+	vaultDB  *sqldb.DB
 	casesDB  *sqldb.DB
 	door     *frontdoor.Service
+	doorWith frontdoor.Config
+	own      *sqldb.DB // of the console
 	console  *console.Console
 	agency   *verify.Agency
 	filed    bonded.CaseID
+	person   apitype.PutResult
 	watching sync.WaitGroup
 }
 
@@ -187,6 +191,7 @@ func newPageWorld(t testing.TB) *pageWorld {
 	// 4. Journal and vault.
 	db, err := sqldb.Open(ctx, sqldb.Config{Path: filepath.Join(w.dir, "vault.db")})
 	w.must(err)
+	w.vaultDB = db
 	var v atomic.Pointer[vault.Vault]
 	w.journal, err = journal.Open(ctx, journal.Config{
 		DB: db, Cell: "eu", Node: 1, PromiseKey: pageKey("promise"), Ledger: w.ledger, SealEvery: 50 * time.Millisecond, AnchorEvery: 150 * time.Millisecond,
@@ -221,18 +226,23 @@ func newPageWorld(t testing.TB) *pageWorld {
 	w.staff()
 
 	// 6. The console.
+	w.own, err = sqldb.Open(ctx, sqldb.Config{Path: filepath.Join(w.dir, "console.db")})
+	w.must(err)
+	t.Cleanup(func() { _ = w.own.Close() })
+	w.openConsole(ctx)
+	t.Cleanup(func() { cancel(); w.watching.Wait() }) // before anything is closed
+	return w
+}
+
+// openConsole opens the console, with the front door as it is now.
+func (w *pageWorld) openConsole(ctx context.Context) {
 	words, err := locale.Shipped()
 	w.must(err)
-	own, err := sqldb.Open(ctx, sqldb.Config{Path: filepath.Join(w.dir, "console.db")})
-	w.must(err)
-	t.Cleanup(func() { _ = own.Close() })
 	w.console, err = console.New(ctx, console.Config{
-		Cell: "eu", Origin: "http://localhost:8080", DB: own, Cases: w.door, Vault: w.vault, Ledger: w.ledger,
+		Cell: "eu", Origin: "http://localhost:8080", DB: w.own, Cases: w.door, Vault: w.vault, Ledger: w.ledger,
 		Directory: func() *verify.Directory { return w.cells }, Grant: w.grant, Locale: words,
 	})
 	w.must(err)
-	t.Cleanup(func() { cancel(); w.watching.Wait() }) // before anything is closed
-	return w
 }
 
 func (w *pageWorld) copyKey() seal.Key {
@@ -384,12 +394,13 @@ func (w *pageWorld) openDoor(ctx context.Context) {
 	w.must(err)
 	pack, err := rules.Shipped()
 	w.must(err)
-	w.door, err = frontdoor.New(ctx, frontdoor.Config{
+	w.doorWith = frontdoor.Config{
 		Cell: "eu", Jurisdiction: "EU", Place: "European Union", DB: db, Book: frontdoor.Casebook(book), Records: w.vault.Records(), Clock: pageClock{w.ledger},
 		Rules: pack, Key: seal.NewKey(), Admin: pagePublic("admin"), Packages: filepath.Join(w.dir, "packages"), Suite: "aes-256-gcm",
 		Sign: func(m []byte) []byte { return ed25519.Sign(pageKey("promise"), m) }, Notices: sender, LedgerURL: "https://ledger.eu.example/", Waiting: -1,
 		Logger: slog.New(slog.DiscardHandler),
-	})
+	}
+	w.door, err = frontdoor.New(ctx, w.doorWith)
 	w.must(err)
 	w.watching.Go(func() { _ = book.Run(ctx) })
 	w.watching.Go(func() { _ = w.door.Run(ctx) })

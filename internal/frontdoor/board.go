@@ -1,9 +1,10 @@
 package frontdoor
 
 import (
-	"cmp"
 	"context"
+	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"bonded/internal/apitype"
@@ -11,92 +12,115 @@ import (
 	"bonded/internal/frontdoor/rules"
 )
 
-// maxBoard is how many cases that go on a board looks at.
-const maxBoard = 1000
+// anyDeadline is later than every deadline, and than none.
+const anyDeadline = frontdoorsql.NoDeadline + 1
 
-// ended are the states in which nothing more is due from people.
-var ended = []rules.State{
-	rules.StateDelivered, rules.StateRatified, rules.StateUnratified, rules.StateClosed, rules.StateRejected, rules.StateWithdrawn, rules.StateLapsed,
-}
-
-// Board returns how many cases are in each state, and those that go on, the
-// most urgent first: emergencies, then by deadline. It is for those who may
-// read every case; code withheld for everybody else.
-func (s *Service) Board(ctx context.Context, call *apitype.PersonCall) (*apitype.CaseBoard, error) {
-	now := s.now()
-	q := s.store.Read(ctx)
-	p, err := s.person(q, call.Person, now)
+// Board returns how many cases there are, and a page of those that filter
+// names: [apitype.BoardOpen], [apitype.BoardMine] and [apitype.BoardLate] have
+// those that go on, the most urgent first: emergencies, then by deadline. A
+// state has its cases in order of filing. after is what Next said. The board is
+// for those who may read every case; code withheld for everybody else.
+func (s *Service) Board(ctx context.Context, call *apitype.PersonCall, filter, after string) (*apitype.CaseBoard, error) {
+	// 1. Who asks, and for what.
+	now, q := s.now(), s.store.Read(ctx)
+	who, err := s.caller(q, call, now)
 	if err != nil {
 		return nil, err
 	}
-	if p == nil || !slices.Contains([]rules.Role{rules.RoleIntake, rules.RoleLegal, rules.RoleGuardian}, rules.Role(p.Role)) {
+	if !slices.Contains(readers, who.role) {
 		return nil, withheld()
 	}
+
+	// 2. How many there are.
 	out := &apitype.CaseBoard{Cases: []apitype.CaseView{}, States: map[string]int64{}}
-	tallies, err := q.StateTallies()
+	tallies, err := q.CountStates()
 	if err != nil {
 		return nil, err
 	}
-	var open []string
 	for _, t := range tallies {
-		if rules.State(t.State) == rules.StateDraft {
-			continue // known to its officer alone
-		}
-		out.States[t.State] = t.Count
-		if !slices.Contains(ended, rules.State(t.State)) {
-			open = append(open, t.State)
+		if rules.State(t.State) != rules.StateDraft { // known to its officer alone
+			out.States[t.State] = t.Count
 		}
 	}
-	for _, state := range open {
-		if err := s.boardOf(q, call, state, now, out); err != nil {
+	for _, n := range []struct {
+		to     *int64
+		list   string
+		before int64
+	}{{&out.Open, frontdoorsql.ListOpen, anyDeadline}, {&out.Mine, string(who.role), anyDeadline}, {&out.Late, frontdoorsql.ListOpen, now.Unix()}} {
+		if *n.to, err = q.CountListed(n.list, n.before); err != nil {
 			return nil, err
 		}
 	}
-	slices.SortStableFunc(out.Cases, func(a, b apitype.CaseView) int {
-		return cmp.Or(urgency(&a)-urgency(&b), deadlineOf(&a).Compare(deadlineOf(&b)), a.Filed.Compare(b.Filed))
-	})
+
+	// 3. The page.
+	rows, next, err := boardRows(q, who, filter, after, now)
+	if err != nil {
+		return nil, err
+	}
+	out.Next = next
+	for i := range rows {
+		c, err := s.open(&rows[i])
+		if err != nil {
+			return nil, err
+		}
+		r, err := who.of(c)
+		if err != nil {
+			return nil, err
+		}
+		out.Cases = append(out.Cases, *s.brief(c, r, now))
+	}
 	return out, nil
 }
 
-// boardOf adds the cases of one state.
-func (s *Service) boardOf(q frontdoorsql.Q, call *apitype.PersonCall, state string, now time.Time, out *apitype.CaseBoard) error {
-	rows, err := q.CasesOf(state, maxBoard+1-len(out.Cases))
-	if err != nil {
-		return err
+// boardRows returns the cases of a page and where the next one begins.
+func boardRows(q frontdoorsql.Q, who *caller, filter, after string, now time.Time) ([]frontdoorsql.Case, string, error) {
+	list, before := frontdoorsql.ListOpen, int64(anyDeadline)
+	switch filter {
+	case apitype.BoardOpen:
+	case apitype.BoardMine:
+		list = string(who.role)
+	case apitype.BoardLate:
+		before = now.Unix()
+	default:
+		return rowsOfState(q, filter, after)
 	}
-	for i := range rows {
-		if len(out.Cases) == maxBoard {
-			out.More = true
-			return nil
+	var from frontdoorsql.Place
+	if after != "" {
+		if n, err := fmt.Sscanf(after, "%d.%d.%d", &from.Urgency, &from.Deadline, &from.N); n != 3 || err != nil || from.Urgency < 0 || from.String() != after {
+			return nil, "", invalid("after", "not a place on this board", "use next as it was given")
 		}
-		c, err := s.open(&rows[i])
-		if err != nil {
-			return err
-		}
-		r, err := s.reader(q, c, call, now)
-		if err != nil {
-			return err
-		}
-		v, err := s.view(q, c, r, now)
-		if err != nil {
-			return err
-		}
-		v.Entries = []apitype.CaseEntryView{}
-		out.Cases = append(out.Cases, *v)
 	}
-	return nil
+	rows, places, err := q.Listed(list, from, before, apitype.MaxBoardPage+1)
+	if err != nil || len(rows) <= apitype.MaxBoardPage {
+		return rows, "", err
+	}
+	return rows[:apitype.MaxBoardPage], places[apitype.MaxBoardPage-1].String(), nil
 }
 
-func urgency(v *apitype.CaseView) int {
-	if rules.Priority(v.Priority) == rules.PriorityEmergency {
-		return 0
+func rowsOfState(q frontdoorsql.Q, state, after string) ([]frontdoorsql.Case, string, error) {
+	if s := rules.State(state); s.Validate() != nil || s == rules.StateDraft {
+		return nil, "", invalid("state", "there is no such state of a case", "")
 	}
-	return 1
+	from := uint64(0)
+	if after != "" {
+		var err error
+		if from, err = strconv.ParseUint(after, 10, 62); err != nil {
+			return nil, "", invalid("after", "not a place on this board", "use next as it was given")
+		}
+	}
+	rows, err := q.Cases("", state, from, apitype.MaxBoardPage+1)
+	if err != nil || len(rows) <= apitype.MaxBoardPage {
+		return rows, "", err
+	}
+	return rows[:apitype.MaxBoardPage], strconv.FormatUint(rows[apitype.MaxBoardPage-1].N, 10), nil
 }
 
-func deadlineOf(v *apitype.CaseView) time.Time {
-	if v.Deadline == nil {
-		return time.Unix(1<<40, 0)
+// brief is what a board shows of a case: nothing that stands in its statements.
+func (s *Service) brief(c *kase, r *reader, now time.Time) *apitype.CaseView {
+	v := s.viewHead(c)
+	if c.late(now) {
+		v.Extra["late"] = lateText
 	}
-	return *v.Deadline
+	v.Actions, v.Entries = s.actionsOf(c, r, now), []apitype.CaseEntryView{}
+	return v
 }

@@ -175,7 +175,7 @@ func (s *Service) save(q frontdoorsql.Q, c *kase) error {
 		return conflict("the case has moved on", "read it again")
 	}
 	s.changes.Add(1)
-	return firstErr(err, s.noteDeadline(q, c))
+	return firstErr(err, s.noteDeadline(q, c), s.noteLists(q, c))
 }
 
 func (s *Service) final(state rules.State) bool {

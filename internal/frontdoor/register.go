@@ -308,20 +308,13 @@ func (s *Service) keyFree(q frontdoorsql.Q, st *verify.Statement, row *frontdoor
 	if err != nil {
 		return err
 	}
-	all, err := q.Register()
+	all, err := s.registry(q)
 	if err != nil {
 		return err
 	}
 	taken := invalid("key", "the key is somebody else's", "everybody has a key of their own")
-	for i := range all {
-		if all[i].Kind != verify.RegistryPerson || all[i].ID == row.ID {
-			continue
-		}
-		other, err := verify.ParseStatement(all[i].Body)
-		if err != nil {
-			return altered("register", err)
-		}
-		if o, err := verify.ParsePerson(other); err != nil || o.Key == p.Key {
+	for _, v := range all.versions {
+		if v.person != nil && v.row.ID != row.ID && v.person.Key == p.Key {
 			return taken
 		}
 	}
@@ -478,60 +471,17 @@ func (s *Service) suspendAgency(q frontdoorsql.Q, id string, now time.Time) erro
 	return q.PutRegistered(v)
 }
 
-// Register returns the register: to registrars, custodians and people of the
-// cell all of it, to officers what they are in themselves.
-func (s *Service) Register(ctx context.Context, call *apitype.PersonCall) (*apitype.RegistryList, error) {
-	q, now := s.store.Read(ctx), s.now()
-	own := ""
-	if name := custodianOf(call); name != "" {
-		// Whoever takes part in a ceremony calls, too, and whoever took part in one.
-		if _, _, ok := s.custody.Load().custodian(name); !ok {
-			return nil, withheld()
-		}
-	} else if call.Person != verify.SignerAdmin {
-		p, err := s.person(q, call.Person, now)
-		if err != nil {
-			return nil, err
-		}
-		if p == nil {
-			return nil, withheld()
-		}
-		if p.Role == string(rules.RoleRequester) {
-			own = p.Agency
-		}
-	}
-	rows, err := q.Register()
-	if err != nil {
-		return nil, err
-	}
-	out := &apitype.RegistryList{Entries: []apitype.RegistryEntry{}}
-	for i := range rows {
-		if own != "" && !(rows[i].Kind == verify.RegistryAgency && rows[i].ID == own || rows[i].Kind == verify.RegistryPerson && rows[i].ID == call.Person) {
-			continue
-		}
-		e, err := s.registryEntry(&rows[i], now, rows)
-		if err != nil {
-			return nil, err
-		}
-		if rows[i].Book > 0 {
-			placed, err := s.cfg.Book.Placed(ctx, rows[i].Book)
-			if err != nil {
-				return nil, err
-			}
-			if placed != nil {
-				e.Index = &placed.Index
-			}
-		}
-		out.Entries = append(out.Entries, *e)
-	}
-	return out, nil
-}
-
 func (s *Service) registryEntry(row *frontdoorsql.Registered, now time.Time, all []frontdoorsql.Registered) (*apitype.RegistryEntry, error) {
 	st, err := verify.ParseStatement(row.Body)
 	if err != nil {
 		return nil, altered("register", err)
 	}
+	return entryOf(row, st, now, all), nil
+}
+
+// entryOf is a version of an entry as it stands at a time, beside others of
+// the same id.
+func entryOf(row *frontdoorsql.Registered, st *verify.Statement, now time.Time, all []frontdoorsql.Registered) *apitype.RegistryEntry {
 	e := &apitype.RegistryEntry{Kind: row.Kind, ID: row.ID, Version: row.Version, State: row.State, Statement: st}
 	if row.InForce > 0 {
 		at := time.Unix(row.InForce, 0).UTC()
@@ -547,7 +497,7 @@ func (s *Service) registryEntry(row *frontdoorsql.Registered, now time.Time, all
 			e.State = "superseded"
 		}
 	}
-	return e, nil
+	return e
 }
 
 // A registryRef names a version of an entry.

@@ -111,6 +111,7 @@ type Service struct {
 	custody atomic.Pointer[custody]
 	refused refusals
 	parsed  parsed
+	kept    kept          // of the register
 	changes atomic.Uint64 // of cases, since the start
 	wake    chan struct{}
 }
@@ -140,7 +141,7 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	if err := s.loadCustody(ctx); err != nil {
 		return nil, err
 	}
-	return s, nil
+	return s, s.relist(ctx)
 }
 
 func (c *Config) setDefaults() error {

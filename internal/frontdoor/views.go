@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"bonded"
@@ -32,14 +31,23 @@ type reader struct {
 	role rules.Role
 }
 
-// reader returns in what part somebody reads a case; code withheld for
-// everybody who may not know of it.
-func (s *Service) reader(q frontdoorsql.Q, c *kase, call *apitype.PersonCall, now time.Time) (*reader, error) {
+// A caller is who asks about cases, in the part that the register or the key
+// set gives them.
+type caller struct {
+	reader
+
+	id string
+}
+
+// caller returns who asks; code withheld for people who are not in force in the
+// register. Those who read no case have no kind.
+func (s *Service) caller(q frontdoorsql.Q, call *apitype.PersonCall, now time.Time) (*caller, error) {
 	if name := custodianOf(call); name != "" {
-		if _, _, ok := s.custody.Load().custodian(name); ok && c.Round > 0 {
-			return &reader{readCustodian, rules.RoleCustodian}, nil
+		w := &caller{reader{role: rules.RoleCustodian}, name}
+		if _, _, ok := s.custody.Load().custodian(name); ok {
+			w.kind = readCustodian
 		}
-		return nil, withheld()
+		return w, nil
 	}
 	p, err := s.person(q, call.Person, now)
 	if err != nil {
@@ -48,16 +56,34 @@ func (s *Service) reader(q frontdoorsql.Q, c *kase, call *apitype.PersonCall, no
 	if p == nil {
 		return nil, withheld()
 	}
-	switch role := rules.Role(p.Role); {
-	case role == rules.RoleRequester && c.row.Officer == p.ID:
-		return &reader{readRequester, role}, nil
-	case c.state == rules.StateDraft:
-	case role == rules.RoleIntake || role == rules.RoleLegal:
-		return &reader{readOperator, role}, nil
-	case role == rules.RoleGuardian:
-		return &reader{readGuardian, role}, nil
+	w := &caller{reader{role: rules.Role(p.Role)}, p.ID}
+	switch w.role { //nolint:exhaustive // the others read no case
+	case rules.RoleRequester:
+		w.kind = readRequester
+	case rules.RoleIntake, rules.RoleLegal:
+		w.kind = readOperator
+	case rules.RoleGuardian:
+		w.kind = readGuardian
 	}
-	return nil, withheld()
+	return w, nil
+}
+
+// of returns in what part the caller reads a case; code withheld for everybody
+// who may not know of it.
+func (w *caller) of(c *kase) (*reader, error) {
+	if w.kind == 0 || w.kind == readRequester && c.row.Officer != w.id || !c.knownTo(&w.reader) {
+		return nil, withheld()
+	}
+	return &w.reader, nil
+}
+
+// reader returns in what part somebody reads a case; errors as of caller and of.
+func (s *Service) reader(q frontdoorsql.Q, c *kase, call *apitype.PersonCall, now time.Time) (*reader, error) {
+	w, err := s.caller(q, call, now)
+	if err != nil {
+		return nil, err
+	}
+	return w.of(c)
 }
 
 // Case returns a case as the caller may see it: officers no reasons that are
@@ -81,77 +107,92 @@ func (s *Service) Case(ctx context.Context, call *apitype.PersonCall, id bonded.
 // Pending stands in place of a state and asks for the cases that wait for the caller.
 const Pending = "pending"
 
+// maxLooked is how many cases are looked at for one page. Custodians may know
+// of few of them.
+const maxLooked = 20 * apitype.MaxCasePage
+
 // ListCases returns a page of the cases that the caller may know of, in order
-// of filing: of all, of one state, or [Pending]. after is what Next said.
+// of filing: of all, of one state, or [Pending]. after is what Next said: while
+// it says something there may be more, also after an empty page.
 func (s *Service) ListCases(ctx context.Context, call *apitype.PersonCall, state, after string) (*apitype.CaseList, error) {
-	now := s.now()
-	q := s.store.Read(ctx)
-	officer := ""
-	if custodianOf(call) == "" {
-		p, err := s.person(q, call.Person, now)
-		if err != nil {
-			return nil, err
-		}
-		if p == nil {
-			return nil, withheld()
-		}
-		if p.Role == string(rules.RoleRequester) {
-			officer = p.ID
-		}
+	now, q := s.now(), s.store.Read(ctx)
+	who, err := s.caller(q, call, now)
+	if err != nil {
+		return nil, err
 	}
 	from := uint64(0)
 	if after != "" {
-		var err error
 		if from, err = strconv.ParseUint(after, 10, 62); err != nil {
 			return nil, invalid("after", "not a place in this list", "use next as it was given")
 		}
 	}
-	pending := state == Pending
-	if pending {
-		state = ""
-	}
-	if asked := rules.State(state); state != "" {
+	if asked := rules.State(state); state != "" && state != Pending {
 		if err := asked.Validate(); err != nil {
 			return nil, invalid("state", "there is no such state of a case", nearest.Hint(state, rules.StateNames()))
 		}
 	}
 	out := &apitype.CaseList{Cases: []apitype.CaseView{}}
-	for len(out.Cases) < apitype.MaxCasePage {
-		rows, err := q.Cases(officer, state, from, apitype.MaxCasePage)
+	if who.kind == 0 {
+		return out, nil
+	}
+	for looked := 0; ; {
+		rows, err := s.rowsOf(q, who, state, from)
 		if err != nil {
 			return nil, err
 		}
 		for i := range rows {
 			from = rows[i].N
-			c, err := s.open(&rows[i])
+			v, err := s.listed(q, &rows[i], who, now)
 			if err != nil {
 				return nil, err
 			}
-			r, err := s.reader(q, c, call, now)
-			if bonded.CodeOf(err) == bonded.CodeWithheld {
+			if v == nil || state == Pending && !waits(v.Actions) {
 				continue
 			}
-			if err != nil {
-				return nil, err
-			}
-			v, err := s.view(q, c, r, now)
-			if err != nil {
-				return nil, err
-			}
-			if pending && !waits(v.Actions) {
-				continue
-			}
-			v.Entries = []apitype.CaseEntryView{}
 			if out.Cases = append(out.Cases, *v); len(out.Cases) == apitype.MaxCasePage {
 				out.Next = strconv.FormatUint(from, 10)
 				return out, nil
 			}
 		}
 		if len(rows) < apitype.MaxCasePage {
-			break
+			return out, nil
+		}
+		if looked += len(rows); looked >= maxLooked {
+			out.Next = strconv.FormatUint(from, 10)
+			return out, nil
 		}
 	}
-	return out, nil
+}
+
+// rowsOf returns cases after n that may be of a list of the caller's.
+func (s *Service) rowsOf(q frontdoorsql.Q, who *caller, state string, n uint64) ([]frontdoorsql.Case, error) {
+	officer := ""
+	if who.kind == readRequester {
+		officer = who.id
+	}
+	if state == Pending {
+		return q.ListedSince(string(who.role), officer, n, apitype.MaxCasePage)
+	}
+	return q.Cases(officer, state, n, apitype.MaxCasePage)
+}
+
+// listed returns a case of a list without its entries, nil if the caller may
+// not know of it.
+func (s *Service) listed(q frontdoorsql.Q, row *frontdoorsql.Case, who *caller, now time.Time) (*apitype.CaseView, error) {
+	c, err := s.open(row)
+	if err != nil {
+		return nil, err
+	}
+	r, err := who.of(c)
+	if err != nil {
+		return nil, nil //nolint:nilnil,nilerr // as if it were not there
+	}
+	v, err := s.view(q, c, r, now)
+	if err != nil {
+		return nil, err
+	}
+	v.Entries = []apitype.CaseEntryView{}
+	return v, nil
 }
 
 func (s *Service) view(q frontdoorsql.Q, c *kase, r *reader, now time.Time) (*apitype.CaseView, error) {
@@ -159,13 +200,7 @@ func (s *Service) view(q frontdoorsql.Q, c *kase, r *reader, now time.Time) (*ap
 	if err != nil {
 		return nil, err
 	}
-	v := &apitype.CaseView{
-		Case: c.id, Kind: c.Kind, State: string(c.state), Number: c.row.Number, Process: c.row.Process, Agency: c.row.Agency,
-		Officer: c.row.Officer, Priority: c.row.Priority, Filed: time.Unix(c.row.Filed, 0).UTC(), RejectCode: c.Reject, Extra: map[string]string{},
-	}
-	if !c.Deadline.IsZero() {
-		v.Deadline = &c.Deadline
-	}
+	v := s.viewHead(c)
 	if g := c.Secrecy; g != nil {
 		v.Secrecy = &apitype.SecrecyView{State: g.State, Until: g.Until, ReviewAt: g.ReviewAt}
 	}
@@ -192,7 +227,7 @@ func (s *Service) view(q frontdoorsql.Q, c *kase, r *reader, now time.Time) (*ap
 			}
 		}
 		if c.late(now) {
-			v.Extra["late"] = "the deadline has passed"
+			v.Extra["late"] = lateText
 		}
 		if c.Approved != nil && c.Approved.Tasks == digest {
 			v.Extra["first_approval"] = c.Approved.Person
@@ -217,6 +252,21 @@ func (s *Service) view(q frontdoorsql.Q, c *kase, r *reader, now time.Time) (*ap
 	}
 	v.Actions = s.actionsOf(c, r, now)
 	return v, nil
+}
+
+// lateText says of a case that its deadline has passed.
+const lateText = "the deadline has passed"
+
+// viewHead is what of a case stands beside its statements.
+func (s *Service) viewHead(c *kase) *apitype.CaseView {
+	v := &apitype.CaseView{
+		Case: c.id, Kind: c.Kind, State: string(c.state), Number: c.row.Number, Process: c.row.Process, Agency: c.row.Agency,
+		Officer: c.row.Officer, Priority: c.row.Priority, Filed: time.Unix(c.row.Filed, 0).UTC(), RejectCode: c.Reject, Extra: map[string]string{},
+	}
+	if !c.Deadline.IsZero() {
+		v.Deadline = &c.Deadline
+	}
+	return v
 }
 
 func (s *Service) viewTasks(c *kase, f *file, r *reader, v *apitype.CaseView) {
@@ -344,14 +394,6 @@ func (s *Service) actionsOf(c *kase, r *reader, now time.Time) []string {
 		out = append(out, "partials")
 	}
 	return out
-}
-
-// waits reports whether a case waits for somebody who can do this: what may be
-// done at any time does not count.
-func waits(can []string) bool {
-	return slices.ContainsFunc(can, func(name string) bool {
-		return name != "fraud" && name != "withdraw" && !strings.HasPrefix(name, "hold_") && !strings.HasPrefix(name, "secrecy_")
-	})
 }
 
 // Openings returns what has been opened of the ledger's case leaves. Anyone

@@ -3,6 +3,7 @@ package vault
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"slices"
 	"unicode/utf8"
 
 	"bonded"
@@ -49,10 +50,15 @@ func (v *Vault) Authenticate(bearer string) (*grant.Grant, error) {
 	return v.known(v.principals.Load().bearer[base64.StdEncoding.EncodeToString(h[:])])
 }
 
-// Grant returns the grant in force of a principal.
+// Grant returns the grant of a principal that is in force, for somebody whom
+// another party has authenticated: the console does so with people. The
+// vault's own grants, for its jobs and for the front door, are nobody's.
 func (v *Vault) Grant(principal string) (*grant.Grant, bool) {
-	g, ok := v.principals.Load().byID[principal]
-	return g, ok
+	g, err := v.known(v.principals.Load().byID[principal])
+	if err != nil || g.Job || g.ID == v.cfg.JobGrant || g.ID == v.cfg.FrontDoorGrant || slices.Contains(g.Roles, "front_door") {
+		return nil, false
+	}
+	return g, true
 }
 
 // AuthenticateCert returns the grant of a client certificate by the SHA-256

@@ -100,31 +100,22 @@ func IsTaken(err error) bool { return sqldb.IsUnique(err) }
 // Cases returns cases after n in order of filing: all, or those of an officer.
 // An empty state stands for every state.
 func (q Q) Cases(officer, state string, after uint64, limit int) ([]Case, error) {
+	// Each has an index that it goes along.
+	where, args := `n > ?`, []any{after, limit}
+	switch {
+	case officer != "" && state != "":
+		where, args = `officer = ? AND state = ? AND n > ?`, []any{officer, state, after, limit}
+	case officer != "":
+		where, args = `officer = ? AND n > ?`, []any{officer, after, limit}
+	case state != "":
+		where, args = `state = ? AND n > ?`, []any{state, after, limit}
+	}
 	return list(q, scanCase, `
 		SELECT `+caseColumns+`
 		FROM front_case
-		WHERE n > ? AND (? = '' OR officer = ?) AND (? = '' OR state = ?)
+		WHERE `+where+`
 		ORDER BY n
-		LIMIT ?`, after, officer, officer, state, state, limit)
-}
-
-// CasesOf returns cases of a state in order of filing.
-func (q Q) CasesOf(state string, limit int) ([]Case, error) {
-	return list(q, scanCase, `
-		SELECT `+caseColumns+`
-		FROM front_case
-		WHERE state = ?
-		ORDER BY n
-		LIMIT ?`, state, limit)
-}
-
-// StateTallies returns how many cases are in each state.
-func (q Q) StateTallies() ([]Tally, error) {
-	return list(q, func(s scanner) (t Tally, err error) { return t, s.Scan(&t.State, &t.Count) }, `
-		SELECT state, COUNT(*)
-		FROM front_case
-		GROUP BY state
-		ORDER BY state`)
+		LIMIT ?`, args...)
 }
 
 // DueCases returns cases on which the clock acts at now or before.

@@ -65,6 +65,12 @@ func (q Q) Register() ([]Registered, error) {
 	return list(q, scanRegistered, `SELECT `+registerColumns+` FROM front_register ORDER BY kind, id, version`)
 }
 
+// RegisterChanges returns how often the register has changed. It never says the
+// same of two registers that are not.
+func (q Q) RegisterChanges() (int64, error) {
+	return number(q.row(`SELECT changes FROM front_register_head WHERE one = 1`))
+}
+
 // Unplaced returns entries whose place in the ledger is not known yet.
 func (q Q) Unplaced() ([]Registered, error) {
 	return list(q, scanRegistered, `
