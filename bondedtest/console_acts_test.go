@@ -379,8 +379,11 @@ func gagByClicking(o *door, d *desks) {
 	if wantState(t, v, "under_review"); v.Extra["first_approval"] != "legal-2" {
 		t.Errorf("the first approval is of %q", v.Extra["first_approval"])
 	}
-	d.second.form(id, "approve")
-	d.second.refused("approve", d.second.words.T("rule.guard.two_people"))
+	d.second.visit("/console/cases/" + id.String())
+	if said := d.second.text("main"); !strings.Contains(said, d.second.words.T("case.you_approved")) {
+		t.Errorf("whoever approved is not told that another has to: %s", said)
+	}
+	d.second.do("find no form to approve again", chromedp.WaitNotPresent(chromedp.CSS("#act-approve")))
 	o.decide("legal-3", id, "approve", foundation.ApproveTasks)
 
 	// 4. To the custodians without a word to the person.
