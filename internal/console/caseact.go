@@ -66,10 +66,7 @@ func (x *visit) draft() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	name, err := x.c.begun.add(&ceremony{kind: "decide", session: x.session.Hash, data: &drafted{f.v.Case, sha256.Sum256(st.Body), data}}, x.c.cfg.Now())
-	if err != nil {
-		return nil, err
-	}
+	name := x.c.begun.add(&ceremony{kind: "decide", session: x.session.Hash, data: &drafted{f.v.Case, sha256.Sum256(st.Body), data}}, x.c.cfg.Now())
 	return struct {
 		begun
 		Body    []byte      `json:"body"`

@@ -86,10 +86,7 @@ func (x *visit) oidcStart() error {
 	browser, _ := newSecret()
 	nonce, _ := newSecret()
 	a := &asked{browser, nonce, oauth2.GenerateVerifier(), nextPage(x.r.URL.Query().Get("next"))}
-	state, err := x.c.begun.add(&ceremony{kind: "oidc", data: a}, x.c.cfg.Now())
-	if err != nil {
-		return err
-	}
+	state := x.c.begun.add(&ceremony{kind: "oidc", data: a}, x.c.cfg.Now())
 	// Lax: it comes back with the visitor, whom another site sends.
 	http.SetCookie(x.w, &http.Cookie{Name: oidcCookie, Value: browser, Path: "/console/oidc/", MaxAge: int(ceremonyLife / time.Second), HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: x.c.secure()}) //nolint:gosec // secure with https
 	http.Redirect(x.w, x.r, oauth.AuthCodeURL(state, oidc.Nonce(nonce), oauth2.S256ChallengeOption(a.verifier)), http.StatusSeeOther)                                                                          //nolint:gosec // to the provider of the configuration

@@ -98,8 +98,8 @@ func (x *visit) signInBegin() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	name, err := x.c.begun.add(&ceremony{kind: "sign-in", data: data}, x.c.cfg.Now())
-	return begun{name, options.Response}, err
+	name := x.c.begun.add(&ceremony{kind: "sign-in", data: data}, x.c.cfg.Now())
+	return begun{name, options.Response}, nil
 }
 
 func (x *visit) signInFinish() (any, error) {
