@@ -93,8 +93,8 @@ type caseFile struct {
 	process rules.Process
 	reveal  bool
 
-	approved bool // by its reader, and somebody else has to
-	done    string // number of the entry that the reader has just made
+	approved bool   // by its reader, and somebody else has to
+	done     string // number of the entry that the reader has just made
 }
 
 func (x *visit) caseID() (bonded.CaseID, error) {

@@ -290,6 +290,19 @@ func TestPages(t *testing.T) {
 				t.Errorf("%s does not show the name", p)
 			}
 		}
+		id := w.file(func(r *verify.CaseRequest) {
+			a := &r.Authorisation
+			a.Reference, a.Necessity, a.LegalBasis[0].Law, a.LegalBasis[0].Article = hostile, hostile, hostile, "5\u202e"
+			a.Approvals[0].Approver, a.Approvals[0].Reference, a.Documents[0].Name = hostile, hostile, hostile
+			r.Tasks[0].Targets[0].Value = "\u202eada@example.org"
+		})
+		for _, p := range []string{"/console/cases", "/console/cases/" + id.String(), "/console/cases/" + id.String() + "?reveal=1"} {
+			_, body := desk.get(p)
+			checkSafe(t, p, body)
+			if p != "/console/cases" && !strings.Contains(body, "[U+202E]gnirts") {
+				t.Errorf("%s does not show what the request says", p)
+			}
+		}
 		_, body = auditor.get("/console/journal?principal=guardian-1")
 		checkSafe(t, "the journal", body)
 		bad := url.QueryEscape(hostile)
