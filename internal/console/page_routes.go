@@ -40,7 +40,7 @@ var pages = []pageRoute{
 	{"GET /console/ledger/entry/{index}", (*visit).ledgerEntryPage},
 	{"GET /console/ledger/entry/{index}/proof", (*visit).ledgerProof},
 	{"GET /console/ledger/entry/{index}/opening", (*visit).ledgerOpening},
-	{"GET /console/live", (*visit).live},
+	{livePattern, (*visit).live},
 }
 
 // pageRoutes registers the pages.

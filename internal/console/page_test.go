@@ -5,6 +5,7 @@ package console_test
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -262,6 +263,12 @@ func TestPages(t *testing.T) {
 		if _, body := desk.post(path, "purpose", "support"); !strings.Contains(body, "is being erased") || strings.Contains(body, "G****") {
 			t.Error("somebody who is being erased is shown")
 		}
+		reader := &pageBrowser{t, w.console.ServePagesByOIDC("guardian-1", "Somebody", "guardian")}
+		for _, p := range []string{"/undo", "/erase"} {
+			if res, body := reader.post(path+p, "purpose", "subject_request", "reason", "mistake", "confirm", id[len(id)-6:]); res.StatusCode != http.StatusForbidden || !strings.Contains(body, "for reading") {
+				t.Errorf("%s by whom an identity provider vouches for: %d", p, res.StatusCode)
+			}
+		}
 		if _, body := desk.post(path+"/undo", "purpose", "subject_request", "reason", "mistake"); !strings.Contains(body, "The erasure was taken back") {
 			t.Errorf("not taken back: %s", body)
 		}
@@ -386,6 +393,28 @@ func TestPages(t *testing.T) {
 		}
 	})
 
+	t.Run("a stream is no visit", func(t *testing.T) {
+		before := time.Now().Add(-20 * time.Minute).Truncate(time.Second)
+		cookie, seen := w.console.SignedIn(t.Context(), "guardian-1", before)
+		for _, p := range []struct {
+			path   string
+			visits bool
+		}{{"/console/live", false}, {"/console/ledger", true}} {
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			r := httptest.NewRequest(http.MethodGet, p.path, nil)
+			r.AddCookie(cookie)
+			if !p.visits {
+				r = r.WithContext(ctx)
+			}
+			rec := httptest.NewRecorder()
+			w.console.ServeHTTP(rec, r)
+			cancel()
+			at, err := seen()
+			if err != nil || rec.Code != http.StatusOK || at.After(before) != p.visits {
+				t.Errorf("%s: %d, seen at %s, %v", p.path, rec.Code, at, err)
+			}
+		}
+	})
 	t.Run("live", func(t *testing.T) {
 		srv := httptest.NewServer(desk.h)
 		defer srv.Close()

@@ -150,7 +150,7 @@ func (x *visit) signInFinish() (any, error) {
 		}
 		return nil, err
 	}
-	if err := x.begin(p.Person, "passkey", p); err != nil {
+	if err := x.begin(p.Person, wayPasskey, p); err != nil {
 		return nil, err
 	}
 	return map[string]string{"next": nextPage(q.Next)}, nil
