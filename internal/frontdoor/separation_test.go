@@ -349,6 +349,23 @@ func TestOfficersDocumentsLeaveRoomForTheOrderOfACourt(t *testing.T) {
 	refusal(t, put("officer", "one more"), bonded.CodeTooLarge, "")
 }
 
+func TestNobodyIsRegisteredUnderTheIdOfAGrant(t *testing.T) {
+	w := staffed(t)
+	propose := func(p *verify.Person) error {
+		st, err := verify.NewStatement(p)
+		w.must(err)
+		st.Sign(verify.LabelPerson, verify.SignerAdmin, testKey("admin"))
+		_, err = w.door.ProposePerson(w.ctx, w.call("admin"), st)
+		return err
+	}
+	refusal(t, propose(w.person("shop", "auditor", "")), bonded.CodeConflict, "")
+	// Who stands there already may have a grant, and a new version.
+	w.granted = true
+	p := w.person("legal-1", "legal", "")
+	p.Version = 2
+	w.must(propose(p))
+}
+
 func TestDraftsOfOneOfficerAreBounded(t *testing.T) {
 	w := staffed(t)
 	for i := range frontdoor.MaxDrafts + 1 {
