@@ -362,7 +362,7 @@ async function showEntry(into, index) {
     if (proven?.verdict === "holds" && proven.found?.hash !== hash) throw new hand.Failure("inclusion", `entry ${index} is not the same each time it is read`);
     const opened = leaf.kind === "case" ? await findOpening(index, hash) : null;
     if (opened) facts.push([say("entry_says"), say("entry_type_" + opened.type) + [opened.event, opened.state, opened.process, opened.jurisdiction].filter(Boolean).map((x) => " · " + x).join("")]);
-    else if (leaf.kind === "case") facts.push([say("entry_says"), say("entry_not_opened")]);
+    else if (leaf.kind === "case") facts.push([say("entry_says"), say(opened === null ? "entry_not_opened" : "entry_opening_unknown")]);
     facts.push([say("entry_hash"), el("code", {}, hash)]);
     const lines = proven ? (proven.verdict === "holds" ? [say("entry_holds", { size: cp.size, time: new Date(Number(cp.witnessTime) * 1000) })] : reason(proven)) : [say("entry_no_proof")];
     outcome(into, proven?.verdict ?? "cannot tell", ...lines, factList(facts));
@@ -378,9 +378,9 @@ function factList(facts) {
   return el("dl", { class: "facts" }, ...facts.filter(Boolean).flatMap(([k, x]) => [el("dt", {}, k), el("dd", {}, x)]));
 }
 
-/** What the public feed opens of an entry: the texts of its fields, or null. The whole feed is read: asking for one entry would tell which. */
+/** What the public feed opens of an entry: the texts of its fields, null if nothing, undefined if it cannot be read. The whole feed is read: asking for one entry would tell which. */
 async function findOpening(index, hash) {
-  if (!D.feed) return null;
+  if (!D.feed) return undefined;
   try {
     for (let from = 0, pages = 0; pages < 500; pages++) {
       const page = JSON.parse(text(await get(`${D.api}/v1/openings?from=${from}`, "no-store")));
@@ -396,7 +396,7 @@ async function findOpening(index, hash) {
   } catch (e) {
     if (e instanceof hand.Failure) throw e;
   }
-  return null;
+  return undefined;
 }
 
 // ---- What happened to my data ----
