@@ -117,6 +117,7 @@ func TestE2EPortalChecksInTheBrowser(t *testing.T) {
 	t.Run("commands", func(t *testing.T) { portalCommands(t, o.d, dir, statement) })
 	t.Run("without scripts", func(t *testing.T) { portalWithoutScripts(t, site) })
 	t.Run("without WebAssembly", func(t *testing.T) { portalWithoutWasm(t, dir) })
+	t.Run("not signed", func(t *testing.T) { portalUnsigned(t, dir) })
 	t.Run("size", func(t *testing.T) { portalSize(t, dir) })
 }
 
@@ -248,6 +249,28 @@ func portalWithoutWasm(t *testing.T, dir string) {
 		t.Error(said)
 	}
 	w.shoot("portal-en-without-wasm")
+}
+
+// portalUnsigned serves the portal without the signature on its list of files:
+// that the ledger announces it does not stand in for that.
+func portalUnsigned(t *testing.T, dir string) {
+	files := http.FileServer(http.Dir(dir))
+	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/manifest.signatures.json" {
+			_, _ = rw.Write([]byte("[]\n"))
+			return
+		}
+		files.ServeHTTP(rw, r)
+	}))
+	t.Cleanup(s.Close)
+	w := openTab(t, "en")
+	w.open(s.URL + "/en/verify.html")
+	if v := verdictOf(w); v != "cannot tell" {
+		t.Errorf("a list of files that nobody signed: %s", v)
+	}
+	if v := eval[string](w, `document.querySelector("#step-build").dataset.verdict`); v != "cannot tell" {
+		t.Errorf("its step: %s", v)
+	}
 }
 
 // portalTampered serves a copy of the ledger with one byte changed: the page

@@ -66,10 +66,7 @@ func (x *visit) draft() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	name, err := x.c.begun.add(&ceremony{kind: "decide", session: x.session.Hash, data: &drafted{f.v.Case, sha256.Sum256(st.Body), data}}, x.c.cfg.Now())
-	if err != nil {
-		return nil, err
-	}
+	name := x.c.begun.add(&ceremony{kind: "decide", session: x.session.Hash, data: &drafted{f.v.Case, sha256.Sum256(st.Body), data}}, x.c.cfg.Now())
 	return struct {
 		begun
 		Body    []byte      `json:"body"`
@@ -298,13 +295,13 @@ func (x *visit) upload(d *verify.CaseDecision) error {
 // summary says a decision in words, from its body.
 func (x *visit) summary(f *caseFile, d *verify.CaseDecision) []said {
 	out := []said{
-		{x.T("decide.case"), x.processTitle(f.v.Process) + " · " + f.v.Agency + " · " + d.Case.String()},
-		{x.T("decide.as"), x.who.Name + " · " + x.T("role."+x.who.Role)},
+		{x.T("decide.case"), x.processTitle(f.v.Process) + " · " + plain(f.v.Agency) + " · " + d.Case.String()},
+		{x.T("decide.as"), plain(x.who.Name) + " · " + x.T("role."+x.who.Role)},
 		{x.T("decide.what"), x.T("caseact." + d.Action + "_does")},
 	}
 	add := func(name, text string) {
 		if text != "" {
-			out = append(out, said{name, text})
+			out = append(out, said{name, plain(text)})
 		}
 	}
 	if d.Code != "" {
@@ -365,7 +362,7 @@ func (x *visit) taskLine(t *apitype.CaseTaskView) string {
 	if t.Reason != "" {
 		parts = append(parts, x.rejectText(t.Reason))
 	}
-	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "; ")
+	return plain(strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "; "))
 }
 
 func (x *visit) window(from, to *time.Time) string {

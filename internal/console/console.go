@@ -101,17 +101,19 @@ type Console struct {
 	webauthn *webauthn.WebAuthn
 	oidc     *oidcProvider // nil: none
 	rules    *rules.Rules
-	begun    ceremonies
-	failures *limits
-	begins   *limits
+	begun    *ceremonies
+	failures *limits // by address
+	steps    *limits // likewise of people signed in, by person
+	begins   *limits // by address
 	streams  streams // of changes, by person
 }
 
 // New returns the console of a cell.
 func New(ctx context.Context, cfg Config) (*Console, error) {
 	c := &Console{
-		cfg: cfg, log: cfg.Logger, mux: http.NewServeMux(), begun: ceremonies{all: map[[32]byte]*ceremony{}},
+		cfg: cfg, log: cfg.Logger, mux: http.NewServeMux(), begun: newCeremonies(),
 		failures: newLimits(failEvery, failBurst, rate.NewLimiter(rate.Every(failAllEvery), failAllBurst)),
+		steps:    newLimits(failEvery, failBurst, nil),
 		begins:   newLimits(beginEvery, beginBurst, nil),
 	}
 	if c.log == nil {
@@ -145,6 +147,9 @@ func New(ctx context.Context, cfg Config) (*Console, error) {
 // ServeHTTP implements [http.Handler].
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	harden(w.Header())
+	if c.secure() {
+		w.Header().Set("Strict-Transport-Security", "max-age=31536000")
+	}
 	c.mux.ServeHTTP(w, r)
 }
 

@@ -87,10 +87,7 @@ func TestCeremoniesEndOnceInTheirSession(t *testing.T) {
 	now := time.Now()
 	c := console.NewCeremonies()
 	mine, other := [32]byte{1}, [32]byte{2}
-	name, err := c.Begin("decide", mine, 7, now)
-	if err != nil {
-		t.Fatal(err)
-	}
+	name := c.Begin("decide", mine, 7, now)
 	for what, try := range map[string]func() error{
 		"another session": func() error { _, err := c.End("decide", name, other, now); return err },
 		"nobody's":        func() error { _, err := c.End("decide", name, [32]byte{}, now); return err },
@@ -107,6 +104,54 @@ func TestCeremoniesEndOnceInTheirSession(t *testing.T) {
 	}
 	if _, err := c.End("decide", name, mine, now); bonded.CodeOf(err) != bonded.CodeConflict {
 		t.Error("it ends twice")
+	}
+}
+
+func TestStrangersKeepNobodyOut(t *testing.T) {
+	now := time.Now()
+	may := console.Flooded(3, time.Minute, now)
+	if !may("192.0.2.1") {
+		t.Error("somebody who has not failed is refused for what others do")
+	}
+	if may("192.0.2.1") {
+		t.Error("somebody who has failed goes on, though all together fail too often")
+	}
+	for in, want := range map[string]string{
+		"192.0.2.1:4711": "192.0.2.1", "[::ffff:192.0.2.1]:1": "192.0.2.1", "[2001:db8:1:2:3:4:5:6]:1": "2001:db8:1:2::/64",
+		"[2001:db8:1:2::9]:2": "2001:db8:1:2::/64", "[fe80::1%eth0]:1": "fe80::/64", "@": "@",
+	} {
+		if got := console.AddressOf(in); got != want {
+			t.Errorf("%s is counted as %s, want %s", in, got, want)
+		}
+	}
+}
+
+func TestWhoBeginsManyIsInNobodysWay(t *testing.T) {
+	now := time.Now()
+	c := console.NewCeremonies()
+	mine, nobody := [32]byte{1}, [32]byte{}
+	first, signing := c.Begin("sign-in", nobody, 0, now), c.Begin("decide", mine, 7, now)
+	for i := range 5000 {
+		now = now.Add(time.Millisecond)
+		c.Begin("sign-in", nobody, i, now)
+	}
+	if v, err := c.End("decide", signing, mine, now); err != nil || v != 7 {
+		t.Errorf("a decision was lost to people who are not signed in: %v", err)
+	}
+	if _, err := c.End("sign-in", first, nobody, now); bonded.CodeOf(err) != bonded.CodeConflict {
+		t.Error("all of them are kept")
+	}
+	last := c.Begin("sign-in", nobody, 8, now)
+	if v, err := c.End("sign-in", last, nobody, now); err != nil || v != 8 {
+		t.Errorf("nobody signs in any more: %v", err)
+	}
+	mineFirst := c.Begin("decide", mine, 9, now)
+	for i := range 40 {
+		now = now.Add(time.Millisecond)
+		c.Begin("decide", mine, i, now)
+	}
+	if _, err := c.End("decide", mineFirst, mine, now); err == nil {
+		t.Error("one session keeps as many as it likes")
 	}
 }
 

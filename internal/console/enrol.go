@@ -135,8 +135,8 @@ func (x *visit) enrolBegin() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	name, err := x.c.begun.add(&ceremony{kind: "enrol", data: e}, x.c.cfg.Now())
-	return newKey{begun{name, options}, e.salt, e.nonce}, err
+	name := x.c.begun.add(&ceremony{kind: "enrol", data: e}, x.c.cfg.Now())
+	return newKey{begun{name, options}, e.salt, e.nonce}, nil
 }
 
 // madeKey is the second half: the passkey that was made, and the signing key
@@ -259,12 +259,12 @@ func (x *visit) addKeyBegin() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	name, err := x.c.begun.add(&ceremony{kind: "add", session: x.session.Hash, data: &adding{e, data}}, x.c.cfg.Now())
+	name := x.c.begun.add(&ceremony{kind: "add", session: x.session.Hash, data: &adding{e, data}}, x.c.cfg.Now())
 	return struct {
 		newKey
 		Confirm any         `json:"confirm"` // publicKey of navigator.credentials.get
 		Keys    []sealedKey `json:"keys"`
-	}{newKey{begun{name, options}, e.salt, e.nonce}, login, keys}, err
+	}{newKey{begun{name, options}, e.salt, e.nonce}, login, keys}, nil
 }
 
 type adding struct {

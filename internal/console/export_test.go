@@ -2,7 +2,10 @@ package console
 
 import (
 	"context"
+	"net/http"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"bonded/internal/sqldb"
 )
@@ -29,14 +32,25 @@ func Limits(burst int, every time.Duration) func(addr string, now time.Time) boo
 	return func(addr string, now time.Time) bool { return l.open(addr, now) && l.take(addr, now) }
 }
 
+// Flooded are the same limits after many addresses have used up what all have
+// together, and none of them again.
+func Flooded(burst int, every time.Duration, now time.Time) func(addr string) bool {
+	l := newLimits(every, burst, rate.NewLimiter(rate.Every(every), 1))
+	l.all.AllowN(now, 1)
+	return func(addr string) bool { ok := l.open(addr, now); l.take(addr, now); return ok }
+}
+
+// AddressOf says by what a request from somewhere is counted.
+func AddressOf(remote string) string { return address(&http.Request{RemoteAddr: remote}) }
+
 // Ceremonies are what was begun.
-type Ceremonies struct{ ceremonies }
+type Ceremonies struct{ *ceremonies }
 
 // NewCeremonies returns none.
-func NewCeremonies() *Ceremonies { return &Ceremonies{ceremonies{all: map[[32]byte]*ceremony{}}} }
+func NewCeremonies() *Ceremonies { return &Ceremonies{newCeremonies()} }
 
 // Begin begins one.
-func (c *Ceremonies) Begin(kind string, session [32]byte, data any, now time.Time) (string, error) {
+func (c *Ceremonies) Begin(kind string, session [32]byte, data any, now time.Time) string {
 	return c.add(&ceremony{kind: kind, session: session, data: data}, now)
 }
 

@@ -4,8 +4,8 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -16,9 +16,9 @@ import (
 	"bonded"
 )
 
-// Limits of people who are not signed in: what fails, and what is begun. Both
-// by client address and of all together, so that neither one machine nor many
-// can go through codes.
+// Limits of people who are not signed in: what fails, and what is begun. What
+// fails is counted by client address and of all together, so that neither one
+// machine nor many can go through codes.
 const (
 	failBurst    = 10
 	failEvery    = 30 * time.Second // one more attempt of an address
@@ -54,11 +54,14 @@ func (l *limits) of(addr string) *rate.Limiter {
 	return b
 }
 
-// open reports whether one more attempt may be made.
+// open reports whether one more attempt may be made. What many addresses do
+// shuts out those that have failed themselves, and nobody else: it must not be
+// for strangers to say that nobody signs in.
 func (l *limits) open(addr string, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.of(addr).TokensAt(now) >= 1 && (l.all == nil || l.all.TokensAt(now) >= 1)
+	own := l.of(addr).TokensAt(now)
+	return own >= 1 && (l.all == nil || l.all.TokensAt(now) >= 1 || own >= float64(l.burst))
 }
 
 // take counts one, and reports whether there was room for it.
@@ -69,12 +72,18 @@ func (l *limits) take(addr string, now time.Time) bool {
 	return (l.all == nil || l.all.AllowN(now, 1)) && ok
 }
 
+// address is where a request comes from. Of IPv6 it is the first 64 bits: whoever
+// has one address has all that begin so.
 func address(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return r.RemoteAddr
 	}
-	return host
+	host := at.Addr().Unmap().WithZone("")
+	if host.Is6() {
+		return netip.PrefixFrom(host, 64).Masked().String()
+	}
+	return host.String()
 }
 
 func tooMany() error {
@@ -122,10 +131,15 @@ func (x *visit) countRefusal(err error) {
 
 // attempt runs what somebody tries who has to prove something. What was wrong
 // and they could know is counted: here, so that nobody goes through codes, and
-// by the rule that it failed by, or this one if it says none.
+// by the rule that it failed by, or this one if it says none. People signed in
+// are counted by who they are: what strangers fail at keeps nobody from signing.
 func (x *visit) attempt(rule string, try func() error) error {
 	c, addr, now := x.c, address(x.r), x.c.cfg.Now()
-	if !c.failures.open(addr, now) {
+	failures := c.failures
+	if x.who != nil {
+		failures, addr = c.steps, x.who.Person
+	}
+	if !failures.open(addr, now) {
 		x.count(ruleRate)
 		return tooMany()
 	}
@@ -135,7 +149,7 @@ func (x *visit) attempt(rule string, try func() error) error {
 			rule = e.Rules[0]
 		}
 		x.count(rule)
-		c.failures.take(addr, now)
+		failures.take(addr, now)
 	}
 	return err
 }
@@ -144,7 +158,8 @@ func (x *visit) attempt(rule string, try func() error) error {
 // sign-in, a decision. They live for minutes, in memory.
 const (
 	ceremonyLife  = 5 * time.Minute
-	maxCeremonies = 4096
+	maxCeremonies = 4096 // of people not signed in, all together
+	maxOfSession  = 32   // of one session
 )
 
 type ceremony struct {
@@ -155,28 +170,59 @@ type ceremony struct {
 }
 
 type ceremonies struct {
-	mu  sync.Mutex
-	all map[[32]byte]*ceremony
+	mu    sync.Mutex
+	all   map[[32]byte]*ceremony
+	n     map[[32]byte]int // how many there are of a session
+	swept time.Time
 }
 
-// add keeps a ceremony and returns what ends it, once.
-func (k *ceremonies) add(c *ceremony, now time.Time) (string, error) {
+func newCeremonies() *ceremonies {
+	return &ceremonies{all: map[[32]byte]*ceremony{}, n: map[[32]byte]int{}}
+}
+
+// add keeps a ceremony and returns what ends it, once. Where there are too many,
+// the oldest goes: of the same session, or of those that nobody signed in began.
+// So whoever begins many is in the way of themselves, or of others for as long
+// as they go on, and never of people who are signed in.
+func (k *ceremonies) add(c *ceremony, now time.Time) string {
 	name, hash := newSecret()
 	c.expires = now.Add(ceremonyLife)
+	most := maxOfSession
+	if c.session == ([32]byte{}) {
+		most = maxCeremonies
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if len(k.all) >= maxCeremonies {
+	if now.After(k.swept.Add(ceremonyLife)) {
+		k.swept = now
 		for h, old := range k.all {
 			if old.expires.Before(now) {
-				delete(k.all, h)
+				k.drop(h)
 			}
 		}
-		if len(k.all) >= maxCeremonies {
-			return "", tooMany()
-		}
 	}
+	if k.n[c.session] >= most {
+		var oldest [32]byte
+		var at time.Time
+		for h, old := range k.all {
+			if old.session == c.session && (at.IsZero() || old.expires.Before(at)) {
+				oldest, at = h, old.expires
+			}
+		}
+		k.drop(oldest)
+	}
+	k.n[c.session]++
 	k.all[hash] = c
-	return name, nil
+	return name
+}
+
+// drop forgets a ceremony that there is. The caller holds mu.
+func (k *ceremonies) drop(hash [32]byte) {
+	c := k.all[hash]
+	delete(k.all, hash)
+	if k.n[c.session]--; k.n[c.session] == 0 {
+		delete(k.n, c.session)
+	}
 }
 
 // take returns a ceremony and forgets it.
@@ -188,7 +234,7 @@ func (k *ceremonies) take(kind, name string, session [32]byte, now time.Time) (a
 	if c == nil || c.kind != kind || c.session != session || c.expires.Before(now) {
 		return nil, &bonded.Error{Code: bonded.CodeConflict, Field: "ceremony", Message: "this was begun too long ago, or somewhere else", Hint: "open the page again and begin anew"}
 	}
-	delete(k.all, hash)
+	k.drop(hash)
 	return c.data, nil
 }
 

@@ -25,10 +25,10 @@ type OIDC struct {
 	Client       *http.Client      // nil: one with a timeout
 }
 
-const (
-	oidcCookie  = "bonded-oidc"
-	oidcTimeout = 10 * time.Second
-)
+const oidcTimeout = 10 * time.Second
+
+// oidcCookie is named as the session's is: no neighbour sets it.
+func (c *Console) oidcCookie() string { return c.cookieName() + "-oidc" }
 
 // An oidcProvider is asked for its keys and addresses when it is first needed:
 // the cell starts without it.
@@ -86,13 +86,10 @@ func (x *visit) oidcStart() error {
 	browser, _ := newSecret()
 	nonce, _ := newSecret()
 	a := &asked{browser, nonce, oauth2.GenerateVerifier(), nextPage(x.r.URL.Query().Get("next"))}
-	state, err := x.c.begun.add(&ceremony{kind: "oidc", data: a}, x.c.cfg.Now())
-	if err != nil {
-		return err
-	}
+	state := x.c.begun.add(&ceremony{kind: "oidc", data: a}, x.c.cfg.Now())
 	// Lax: it comes back with the visitor, whom another site sends.
-	http.SetCookie(x.w, &http.Cookie{Name: oidcCookie, Value: browser, Path: "/console/oidc/", MaxAge: int(ceremonyLife / time.Second), HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: x.c.secure()}) //nolint:gosec // secure with https
-	http.Redirect(x.w, x.r, oauth.AuthCodeURL(state, oidc.Nonce(nonce), oauth2.S256ChallengeOption(a.verifier)), http.StatusSeeOther)                                                                          //nolint:gosec // to the provider of the configuration
+	http.SetCookie(x.w, &http.Cookie{Name: x.c.oidcCookie(), Value: browser, Path: "/", MaxAge: int(ceremonyLife / time.Second), HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: x.c.secure()}) //nolint:gosec // secure with https
+	http.Redirect(x.w, x.r, oauth.AuthCodeURL(state, oidc.Nonce(nonce), oauth2.S256ChallengeOption(a.verifier)), http.StatusSeeOther)                                                                   //nolint:gosec // to the provider of the configuration
 	return nil
 }
 
@@ -109,7 +106,7 @@ func (x *visit) oidcCallback() error {
 			return err
 		}
 		a := data.(*asked) //nolint:errcheck // of this kind
-		k, err := x.r.Cookie(oidcCookie)
+		k, err := x.r.Cookie(x.c.oidcCookie())
 		if err != nil || subtle.ConstantTimeCompare([]byte(k.Value), []byte(a.browser)) != 1 {
 			return badToken(err)
 		}
@@ -130,7 +127,7 @@ func (x *visit) oidcCallback() error {
 		}
 		return err
 	}
-	if err := x.begin(person, "oidc", nil); err != nil {
+	if err := x.begin(person, wayOIDC, nil); err != nil {
 		return err
 	}
 	// The session's cookie does not go with a visit that another site began, so

@@ -10,6 +10,9 @@ import (
 	"bonded"
 )
 
+// livePattern is the path of the stream of changes.
+const livePattern = "GET /console/live"
+
 // Limits of the streams of changes.
 const (
 	liveOfPerson = 6                // streams of one person at a time: so many tabs

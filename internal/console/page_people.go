@@ -394,6 +394,9 @@ func (x *visit) erase() error {
 	if err != nil {
 		return err
 	}
+	if err := x.byPasskey(); err != nil {
+		return err
+	}
 	return x.withGrant(func(g *grant.Grant) error {
 		f := &personFile{grant: g, subject: id, why: x.why(), view: "erase"}
 		switch {
@@ -414,6 +417,9 @@ func (x *visit) erase() error {
 func (x *visit) eraseUndo() error {
 	id, err := x.subject()
 	if err != nil {
+		return err
+	}
+	if err := x.byPasskey(); err != nil {
 		return err
 	}
 	return x.withGrant(func(g *grant.Grant) error {

@@ -40,7 +40,7 @@ var pages = []pageRoute{
 	{"GET /console/ledger/entry/{index}", (*visit).ledgerEntryPage},
 	{"GET /console/ledger/entry/{index}/proof", (*visit).ledgerProof},
 	{"GET /console/ledger/entry/{index}/opening", (*visit).ledgerOpening},
-	{"GET /console/live", (*visit).live},
+	{livePattern, (*visit).live},
 }
 
 // pageRoutes registers the pages.
@@ -142,7 +142,7 @@ func plain(s string) string {
 // hidden reports whether r shows nothing and changes what others look like.
 func hidden(r rune) bool {
 	return r < 0x20 && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 ||
-		r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r >= 0x200b && r <= 0x200d || r == 0x2060 || r == 0xfeff
+		r >= 0x2028 && r <= 0x202e || r >= 0x2060 && r <= 0x206f || r >= 0x200b && r <= 0x200f || r == 0x61c || r == 0xad || r == 0xfeff
 }
 
 // number reads a number from the address, other if there is none.

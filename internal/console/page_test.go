@@ -5,6 +5,7 @@ package console_test
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -262,6 +263,12 @@ func TestPages(t *testing.T) {
 		if _, body := desk.post(path, "purpose", "support"); !strings.Contains(body, "is being erased") || strings.Contains(body, "G****") {
 			t.Error("somebody who is being erased is shown")
 		}
+		reader := &pageBrowser{t, w.console.ServePagesByOIDC("guardian-1", "Somebody", "guardian")}
+		for _, p := range []string{"/undo", "/erase"} {
+			if res, body := reader.post(path+p, "purpose", "subject_request", "reason", "mistake", "confirm", id[len(id)-6:]); res.StatusCode != http.StatusForbidden || !strings.Contains(body, "for reading") {
+				t.Errorf("%s by whom an identity provider vouches for: %d", p, res.StatusCode)
+			}
+		}
 		if _, body := desk.post(path+"/undo", "purpose", "subject_request", "reason", "mistake"); !strings.Contains(body, "The erasure was taken back") {
 			t.Errorf("not taken back: %s", body)
 		}
@@ -288,6 +295,19 @@ func TestPages(t *testing.T) {
 			checkSafe(t, p, body)
 			if !strings.Contains(body, "[U+202E]") {
 				t.Errorf("%s does not show the name", p)
+			}
+		}
+		id := w.file(func(r *verify.CaseRequest) {
+			a := &r.Authorisation
+			a.Reference, a.Necessity, a.LegalBasis[0].Law, a.LegalBasis[0].Article = hostile, hostile, hostile, "5\u202e"
+			a.Approvals[0].Approver, a.Approvals[0].Reference, a.Documents[0].Name = hostile, hostile, hostile
+			r.Tasks[0].Targets[0].Value = "\u202eada@example.org"
+		})
+		for _, p := range []string{"/console/cases", "/console/cases/" + id.String(), "/console/cases/" + id.String() + "?reveal=1"} {
+			_, body := desk.get(p)
+			checkSafe(t, p, body)
+			if p != "/console/cases" && !strings.Contains(body, "[U+202E]gnirts") {
+				t.Errorf("%s does not show what the request says", p)
 			}
 		}
 		_, body = auditor.get("/console/journal?principal=guardian-1")
@@ -373,6 +393,28 @@ func TestPages(t *testing.T) {
 		}
 	})
 
+	t.Run("a stream is no visit", func(t *testing.T) {
+		before := time.Now().Add(-20 * time.Minute).Truncate(time.Second)
+		cookie, seen := w.console.SignedIn(t.Context(), "guardian-1", before)
+		for _, p := range []struct {
+			path   string
+			visits bool
+		}{{"/console/live", false}, {"/console/ledger", true}} {
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			r := httptest.NewRequest(http.MethodGet, p.path, nil)
+			r.AddCookie(cookie)
+			if !p.visits {
+				r = r.WithContext(ctx)
+			}
+			rec := httptest.NewRecorder()
+			w.console.ServeHTTP(rec, r)
+			cancel()
+			at, err := seen()
+			if err != nil || rec.Code != http.StatusOK || at.After(before) != p.visits {
+				t.Errorf("%s: %d, seen at %s, %v", p.path, rec.Code, at, err)
+			}
+		}
+	})
 	t.Run("live", func(t *testing.T) {
 		srv := httptest.NewServer(desk.h)
 		defer srv.Close()

@@ -553,15 +553,15 @@ func (w *pageWorld) staff() {
 	})
 }
 
-// file files a case of one person.
-func (w *pageWorld) file() bonded.CaseID {
+// file files a case of one person, changed as a test wants it.
+func (w *pageWorld) file(change ...func(*verify.CaseRequest)) bonded.CaseID {
 	w.t.Helper()
 	_, key, err := recipient.New()
 	w.must(err)
 	now := time.Now().UTC().Truncate(time.Second)
 	document := []byte("%PDF-1.7 an order")
 	h := sha256.Sum256(document)
-	st, err := verify.NewStatement(&verify.CaseRequest{
+	req := &verify.CaseRequest{
 		Format: verify.LabelRequest, Cell: "eu", Kind: "disclosure", Nonce: bonded.NewID().Hex(), Filed: now, Officer: "officer-7", Agency: "bka", Recipient: key.Bytes(),
 		Authorisation: verify.Authorisation{
 			Reference: "BKA-1", ProcessType: "eu_epoc", Jurisdiction: "DE", Priority: "routine",
@@ -575,7 +575,11 @@ func (w *pageWorld) file() bonded.CaseID {
 			Kind: "disclose", Targets: []verify.CaseTarget{{Format: "email", Value: "ada@example.org"}}, DataClass: "subscriber",
 			Collection: "users", FieldsWanted: []string{"name"}, MaxSubjects: 1,
 		}},
-	})
+	}
+	for _, f := range change {
+		f(req)
+	}
+	st, err := verify.NewStatement(req)
 	w.must(err)
 	st.Sign(verify.LabelRequest, "officer-7", pageKey("officer-7"))
 	res, err := w.door.FileCase(w.t.Context(), pageCall("officer-7"), st)

@@ -98,8 +98,8 @@ func (x *visit) signInBegin() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	name, err := x.c.begun.add(&ceremony{kind: "sign-in", data: data}, x.c.cfg.Now())
-	return begun{name, options.Response}, err
+	name := x.c.begun.add(&ceremony{kind: "sign-in", data: data}, x.c.cfg.Now())
+	return begun{name, options.Response}, nil
 }
 
 func (x *visit) signInFinish() (any, error) {
@@ -150,7 +150,7 @@ func (x *visit) signInFinish() (any, error) {
 		}
 		return nil, err
 	}
-	if err := x.begin(p.Person, "passkey", p); err != nil {
+	if err := x.begin(p.Person, wayPasskey, p); err != nil {
 		return nil, err
 	}
 	return map[string]string{"next": nextPage(q.Next)}, nil

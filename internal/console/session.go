@@ -22,6 +22,12 @@ import (
 	"bonded/internal/locale"
 )
 
+// Ways to sign in.
+const (
+	wayPasskey = "passkey"
+	wayOIDC    = "oidc"
+)
+
 // How long a session lasts: from the last page, and from signing in.
 const (
 	sessionIdle = 30 * time.Minute
@@ -213,7 +219,7 @@ func (c *Console) signedIn(r *http.Request) (*who, *session) {
 		c.note(r, err)
 		return nil, nil
 	}
-	if now.Sub(s.Seen) >= seenEvery {
+	if now.Sub(s.Seen) >= seenEvery && r.Pattern != livePattern { // a stream is nobody's visit
 		c.note(r, c.store.seenSession(ctx, s.Hash, now))
 	}
 	return w, s
@@ -298,6 +304,18 @@ func (x *visit) formToken() string {
 	}
 	h := sha256.Sum256([]byte("bonded/console/form/1\x00" + x.c.secretOf(x.r)))
 	return hex.EncodeToString(h[:])
+}
+
+// byPasskey refuses what a session does not do that an identity provider
+// vouches for: it is for reading.
+func (x *visit) byPasskey() error {
+	if x.session != nil && x.session.Way == wayPasskey {
+		return nil
+	}
+	return &bonded.Error{
+		Code: bonded.CodeForbidden, Rules: []string{"console.reading"}, Message: "a session of the identity provider is for reading",
+		Hint: "sign out, and sign in with your passkey",
+	}
 }
 
 // checkForm refuses a form that no page of ours made for this session.

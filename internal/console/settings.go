@@ -47,6 +47,9 @@ func (x *visit) endOthers() error {
 // removePasskey forgets a passkey. The last one goes as well: an administrator
 // makes a link to enrol again.
 func (x *visit) removePasskey() error {
+	if err := x.byPasskey(); err != nil {
+		return err
+	}
 	id, err := hex.DecodeString(x.r.PostFormValue("id"))
 	if err != nil || len(id) == 0 {
 		return &bonded.Error{Code: bonded.CodeInvalid, Field: "id", Message: "not a passkey"}

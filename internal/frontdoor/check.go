@@ -23,6 +23,7 @@ const (
 	MaxTasks       = 16
 	MaxTargets     = 1000 // of one task
 	MaxDocuments   = 32   // of one case, with those that come later
+	MaxOwn         = 32   // documents of one case besides, for people of the cell alone
 	MaxDrafts      = 64   // of one officer, that wait for documents
 	MaxFiledADay   = 500  // by one officer: each has entries of the ledger, which has so many places
 	MaxNecessity   = 16 << 10

@@ -52,13 +52,18 @@ func (s *Service) PutDocument(ctx context.Context, call *apitype.PersonCall, id 
 		if err != nil {
 			return err
 		}
+		most := MaxDocuments
+		if r.kind == readOperator { // whoever asks cannot leave no place for the order that ends the case
+			most += MaxOwn
+		}
 		switch {
 		case s.final(st.c.state):
 			return conflict("the case is over", "")
+		case slices.ContainsFunc(have, func(h []byte) bool { return bytes.Equal(h, hash[:]) }): // changes nothing
 		case named < 0 && st.c.state == rules.StateDraft:
 			return invalid("sha256", "the request names no such document", "upload those it names first")
-		case len(have) >= MaxDocuments:
-			return bonded.Errorf(bonded.CodeTooLarge, "a case has at most 32 documents")
+		case len(have) >= most:
+			return bonded.Errorf(bonded.CodeTooLarge, "a case has at most %d documents of the officer, and %d more of people of the cell", MaxDocuments, MaxOwn)
 		}
 		if named >= 0 {
 			d := &f.request.Authorisation.Documents[named]

@@ -15,7 +15,7 @@ import (
 const maxParsed = 4
 
 // parsed are the requests that were read last, newest first, by the SHA-256 of
-// what is stored. Nobody changes what it gives out.
+// the case and what is stored. Nobody changes what it gives out.
 type parsed struct {
 	mu  sync.Mutex
 	all []parsedRequest
@@ -29,7 +29,7 @@ type parsedRequest struct {
 
 // request opens and reads the request of a case.
 func (s *Service) request(id bonded.ID, sealed []byte) (*verify.CaseRequest, *verify.Statement, error) {
-	key := sha256.Sum256(sealed)
+	key := sha256.Sum256(append(id[:len(id):len(id)], sealed...)) // what is stored opens in its own case only
 	if p, ok := s.parsed.take(key); ok {
 		return p.request, p.statement, nil
 	}

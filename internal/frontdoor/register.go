@@ -277,6 +277,9 @@ func (s *Service) propose(ctx context.Context, call *apitype.PersonCall, st *ver
 		if want := uint64(len(versions)) + 1; len(versions) > 0 && row.Version != versions[0].Version+1 || len(versions) == 0 && row.Version != want {
 			return conflict("the entry has another version by now", "read the register and add one to the newest version")
 		}
+		if len(versions) == 0 && row.Kind == verify.RegistryPerson && s.cfg.Principal != nil && s.cfg.Principal(row.ID) {
+			return conflict("a grant has this id: whoever stood in the register under it would have that grant", "choose another id; a person's grant is made after their entry")
+		}
 		if err := s.keyFree(q, st, row); err != nil {
 			return err
 		}

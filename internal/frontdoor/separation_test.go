@@ -305,6 +305,67 @@ func TestAgencySuspendedAfterDeliveryFetchesNothing(t *testing.T) {
 	refusal(t, err, bonded.CodeForbidden, "guard.agency_verified")
 }
 
+func TestOfficerWhoHasLeftTheAgencyReadsNoCaseOfIt(t *testing.T) {
+	w := staffed(t)
+	ada(w)
+	r := w.request()
+	r.Tasks[0].FieldsWanted = []string{"name"}
+	id := w.file(r)
+	w.reviewed(id)
+	w.open2(id)
+	w.state(id, "delivered")
+	other := w.agency()
+	other.ID, other.Name = "lka", "Landeskriminalamt"
+	w.register(verify.RegistryAgency, verify.LabelAgency, "lka", 1, other)
+	p := w.person("officer", "requester", "lka")
+	p.Version = 2
+	w.hire(p)
+	w.settleRegister()
+	_, _, err := w.door.Package(w.ctx, w.call("officer"), id)
+	refusal(t, err, bonded.CodeWithheld, "")
+	_, err = w.door.Case(w.ctx, w.call("officer"), id)
+	refusal(t, err, bonded.CodeWithheld, "")
+	_, err = w.door.Document(w.ctx, w.call("officer"), id, sum(instrument))
+	refusal(t, err, bonded.CodeWithheld, "")
+	if l, err := w.door.ListCases(w.ctx, w.call("officer"), "", ""); err != nil || len(l.Cases) != 0 {
+		t.Errorf("they are listed %v, %v", l, err)
+	}
+}
+
+func TestOfficersDocumentsLeaveRoomForTheOrderOfACourt(t *testing.T) {
+	w := staffed(t)
+	ada(w)
+	id := w.file(w.request())
+	put := func(as, body string) error {
+		_, err := w.door.PutDocument(w.ctx, w.call(as), id, sum([]byte(body)), []byte(body))
+		return err
+	}
+	for i := 1; i < frontdoor.MaxDocuments; i++ {
+		w.must(put("officer", fmt.Sprint("chaff ", i)))
+	}
+	refusal(t, put("officer", "one more"), bonded.CodeTooLarge, "")
+	w.must(put("officer", "chaff 1"))
+	w.must(put("legal-1", "an order of the court"))
+	refusal(t, put("officer", "one more"), bonded.CodeTooLarge, "")
+}
+
+func TestNobodyIsRegisteredUnderTheIdOfAGrant(t *testing.T) {
+	w := staffed(t)
+	propose := func(p *verify.Person) error {
+		st, err := verify.NewStatement(p)
+		w.must(err)
+		st.Sign(verify.LabelPerson, verify.SignerAdmin, testKey("admin"))
+		_, err = w.door.ProposePerson(w.ctx, w.call("admin"), st)
+		return err
+	}
+	refusal(t, propose(w.person("shop", "auditor", "")), bonded.CodeConflict, "")
+	// Who stands there already may have a grant, and a new version.
+	w.granted = true
+	p := w.person("legal-1", "legal", "")
+	p.Version = 2
+	w.must(propose(p))
+}
+
 func TestDraftsOfOneOfficerAreBounded(t *testing.T) {
 	w := staffed(t)
 	for i := range frontdoor.MaxDrafts + 1 {

@@ -85,6 +85,11 @@ type Config struct {
 	// of the front door's own pack; nil means there are none.
 	Blocking func(on time.Time, r *verify.CaseRequest, agency *verify.Agency) []string
 
+	// Principal reports whether a grant of the vault has an id: nobody new comes
+	// into the register under it, who would have that grant at the console. nil
+	// means that there are no grants.
+	Principal func(id string) bool
+
 	// Custody is called with each custody chain that has come into force, oldest
 	// certificate first, also at start: the keyholder and the vault learn of it
 	// so. It is called again until it returns nil.

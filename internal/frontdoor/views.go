@@ -36,14 +36,18 @@ type reader struct {
 type caller struct {
 	reader
 
-	id string
+	id, agency string // the agency of officers alone
 }
+
+// filed reports whether the caller filed a case, as an officer of the agency
+// that they are of now: who has left an agency has left its cases.
+func (w *caller) filed(c *kase) bool { return c.row.Officer == w.id && c.row.Agency == w.agency }
 
 // caller returns who asks; code withheld for people who are not in force in the
 // register. Those who read no case have no kind.
 func (s *Service) caller(q frontdoorsql.Q, call *apitype.PersonCall, now time.Time) (*caller, error) {
 	if name := custodianOf(call); name != "" {
-		w := &caller{reader{role: rules.RoleCustodian}, name}
+		w := &caller{reader: reader{role: rules.RoleCustodian}, id: name}
 		if _, _, ok := s.custody.Load().custodian(name); ok {
 			w.kind = readCustodian
 		}
@@ -56,7 +60,7 @@ func (s *Service) caller(q frontdoorsql.Q, call *apitype.PersonCall, now time.Ti
 	if p == nil {
 		return nil, withheld()
 	}
-	w := &caller{reader{role: rules.Role(p.Role)}, p.ID}
+	w := &caller{reader: reader{role: rules.Role(p.Role)}, id: p.ID, agency: p.Agency}
 	switch w.role { //nolint:exhaustive // the others read no case
 	case rules.RoleRequester:
 		w.kind = readRequester
@@ -71,7 +75,7 @@ func (s *Service) caller(q frontdoorsql.Q, call *apitype.PersonCall, now time.Ti
 // of returns in what part the caller reads a case; code withheld for everybody
 // who may not know of it.
 func (w *caller) of(c *kase) (*reader, error) {
-	if w.kind == 0 || w.kind == readRequester && c.row.Officer != w.id || !c.knownTo(&w.reader) {
+	if w.kind == 0 || w.kind == readRequester && !w.filed(c) || !c.knownTo(&w.reader) {
 		return nil, withheld()
 	}
 	return &w.reader, nil

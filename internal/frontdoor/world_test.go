@@ -67,7 +67,8 @@ type world struct {
 	key     seal.Key
 	once    func() // runs after each tick
 	change  []func(*frontdoor.Config)
-	chains  int // calls of the custody callback
+	granted bool // legal-1 has a grant of the vault
+	chains  int  // calls of the custody callback
 
 	keys       *quorum.KeySet
 	custodians []*custodian
@@ -185,7 +186,7 @@ func (w *world) openDoor() {
 		Cell: cell, Jurisdiction: "EU", Place: "European Union", DB: db, Book: frontdoor.Casebook(w.book), Records: w.records, Clock: w,
 		Rules: w.rules, Key: w.key, Admin: public("admin"), Packages: filepath.Join(w.dir, "packages"), Suite: "aes-256-gcm",
 		Sign: func(m []byte) []byte { return ed25519.Sign(testKey("promise"), m) }, Notices: sender, LedgerURL: "https://ledger.eu.example/",
-		Waiting: -1, Logger: slog.New(slog.DiscardHandler),
+		Waiting: -1, Logger: slog.New(slog.DiscardHandler), Principal: func(id string) bool { return id == "shop" || id == "legal-1" && w.granted },
 		Custody: func(context.Context, *apitype.CustodyChain) error { w.chains++; return nil },
 	}
 	for _, c := range w.change {

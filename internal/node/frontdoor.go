@@ -107,7 +107,8 @@ func (n *vaultNode) openFrontDoor(ctx context.Context) error {
 		Cell: n.conf.Cell, Jurisdiction: n.cell.Jurisdictions[0], Place: place, DB: door.db, Book: frontdoor.Casebook(door.book), Records: n.vault.Records(),
 		Clock: witnessClock{n.ledger}, Rules: pack, Key: cases, Admin: admin, Packages: filepath.Join(n.dir, "packages"),
 		Suite: n.cell.Suite, Directory: verify.DirectoryDigest(raw), Sign: n.signPackage, Notices: sender, LedgerURL: url,
-		Custody: n.custodyInForce, Waiting: waiting, PackageLife: c.PackageLife.Duration, DraftLife: c.DraftLife.Duration, Refused: n.vault.CountRefused, Logger: n.log,
+		Principal: func(id string) bool { _, ok := n.vault.Grant(id); return ok },
+		Custody:   n.custodyInForce, Waiting: waiting, PackageLife: c.PackageLife.Duration, DraftLife: c.DraftLife.Duration, Refused: n.vault.CountRefused, Logger: n.log,
 	})
 	if err != nil {
 		return errors.Join(err, door.db.Close())

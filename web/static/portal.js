@@ -135,7 +135,7 @@ const failureOf = (e) => (e instanceof hand.Failure ? { verdict: e.verdict, code
 
 // ---- What was seen at the last visit ----
 
-const place = D && "bonded-portal:" + D.ledger;
+const place = D && "bonded-portal:" + D.cell; // not by its address: a ledger that moves away is to be told from a new one
 function remembered() {
   try { return JSON.parse(localStorage.getItem(place)); } catch { return null; }
 }
@@ -279,6 +279,8 @@ async function checkBuild(d) {
   const raw = await own("manifest.json");
   const manifest = JSON.parse(text(raw));
   const lines = [];
+  if (manifest.format !== "bonded/portal-manifest/1" || manifest.cell !== D.cell) throw new hand.Failure("portal", "the manifest is of another cell or format");
+  if (manifest.directory !== hand.hex(hand.sha256(d.file))) throw new hand.Failure("portal", "the manifest is of a portal with another directory");
 
   // 1. Every file of this language, and all that pages load.
   let n = 0;
@@ -295,6 +297,7 @@ async function checkBuild(d) {
   const sigs = JSON.parse(text(await own("manifest.signatures.json")));
   if (sigs.length === 0) {
     lines.push(say("build_unsigned"));
+    verdict = "cannot tell";
   } else if (await hand.signer(raw, sigs, "bonded/portal-manifest/1", hand.fromBase64(d.parsed.admin))) {
     lines.push(say("build_signed"));
   } else {
@@ -355,9 +358,11 @@ async function showEntry(into, index) {
       leaf.openBy ? [say("entry_open_by"), show(new Date(Number(leaf.openBy) * 1000))] : null,
     ];
     const hash = hand.hex(hand.leafHash(entry));
+    // What is proven must be what is shown: the file was perhaps read twice.
+    if (proven?.verdict === "holds" && proven.found?.hash !== hash) throw new hand.Failure("inclusion", `entry ${index} is not the same each time it is read`);
     const opened = leaf.kind === "case" ? await findOpening(index, hash) : null;
     if (opened) facts.push([say("entry_says"), say("entry_type_" + opened.type) + [opened.event, opened.state, opened.process, opened.jurisdiction].filter(Boolean).map((x) => " · " + x).join("")]);
-    else if (leaf.kind === "case") facts.push([say("entry_says"), say("entry_not_opened")]);
+    else if (leaf.kind === "case") facts.push([say("entry_says"), say(opened === null ? "entry_not_opened" : "entry_opening_unknown")]);
     facts.push([say("entry_hash"), el("code", {}, hash)]);
     const lines = proven ? (proven.verdict === "holds" ? [say("entry_holds", { size: cp.size, time: new Date(Number(cp.witnessTime) * 1000) })] : reason(proven)) : [say("entry_no_proof")];
     outcome(into, proven?.verdict ?? "cannot tell", ...lines, factList(facts));
@@ -373,9 +378,9 @@ function factList(facts) {
   return el("dl", { class: "facts" }, ...facts.filter(Boolean).flatMap(([k, x]) => [el("dt", {}, k), el("dd", {}, x)]));
 }
 
-/** What the public feed opens of an entry: the texts of its fields, or null. The whole feed is read: asking for one entry would tell which. */
+/** What the public feed opens of an entry: the texts of its fields, null if nothing, undefined if it cannot be read. The whole feed is read: asking for one entry would tell which. */
 async function findOpening(index, hash) {
-  if (!D.feed) return null;
+  if (!D.feed) return undefined;
   try {
     for (let from = 0, pages = 0; pages < 500; pages++) {
       const page = JSON.parse(text(await get(`${D.api}/v1/openings?from=${from}`, "no-store")));
@@ -391,7 +396,7 @@ async function findOpening(index, hash) {
   } catch (e) {
     if (e instanceof hand.Failure) throw e;
   }
-  return null;
+  return undefined;
 }
 
 // ---- What happened to my data ----
@@ -428,6 +433,7 @@ async function showReceipt(into, receipt) {
 
   // The ledger of today must still hold what the receipt was given under.
   try {
+    if (f.cell !== D.cell) throw new Error("the ledger of another cell is not read here");
     const older = JSON.parse(receipt).proof.split("\n\n").slice(1).join("\n\n");
     const files = ledgerFiles();
     const now = await files("checkpoint");

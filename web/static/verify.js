@@ -229,7 +229,7 @@ export function parsePolicy(text) {
           if (!defined.has(m) || used.has(m)) return null;
           used.add(m);
         }
-        const k = { all: BigInt(members.length), any: 1n }[threshold] ?? decimal(threshold, BigInt(members.length));
+        const k = new Map([["all", BigInt(members.length)], ["any", 1n]]).get(threshold) ?? decimal(threshold, BigInt(members.length));
         if (!k || !define(name)) return null;
         groups.set(name, { k: Number(k), members });
         break;
