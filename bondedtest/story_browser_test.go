@@ -45,6 +45,7 @@ func TestE2EStory(t *testing.T) {
 			s.openPackage()
 			s.close(id)
 			s.publish(wasm)
+			s.erase()
 		})
 	}
 }
@@ -113,15 +114,7 @@ func (s *told) enrolEverybody() {
 func (s *told) lookSomebodyUp() {
 	s.who = s.named()
 	b := s.guardian
-	b.open(s.origin() + "/console/people")
-	b.see("#field")
-	b.set("#field", eval[string](b, `[...document.querySelectorAll("#field option")].map((o) => o.value).find((v) => v.endsWith("person_id"))`))
-	b.write("#value", s.who.id)
-	b.set("#purpose", "support")
-	b.write("#reason", "asked by telephone")
-	b.shoot(s.shots + "people")
-	b.click("main form[role=search] button.primary")
-	b.see("#h-found")
+	s.search()
 	b.shoot(s.shots + "people-found")
 	if got := b.text("main"); strings.Contains(got, s.who.name) || strings.Contains(got, s.who.phone) {
 		s.t.Error("the list shows more than masks")
@@ -144,6 +137,34 @@ func (s *told) lookSomebodyUp() {
 		b.see("button[name=view][value=" + view + "][aria-current]")
 		b.shoot(s.shots + "person-" + view)
 	}
+}
+
+// search finds the person by the identifier that the authority has, too.
+func (s *told) search() {
+	b := s.guardian
+	b.open(s.origin() + "/console/people")
+	b.see("#field")
+	b.set("#field", eval[string](b, `[...document.querySelectorAll("#field option")].map((o) => o.value).find((v) => v.endsWith("person_id"))`))
+	b.write("#value", s.who.id)
+	b.set("#purpose", "support")
+	b.write("#reason", "asked by telephone")
+	b.shoot(s.shots + "people")
+	b.click("main form[role=search] button.primary")
+	b.see("#h-found")
+}
+
+// erase has a passkey confirm that the person is erased.
+func (s *told) erase() {
+	b := s.guardian
+	s.search()
+	b.click("main form[action^='/console/people/'] button")
+	b.click("button[name=view][value=erase]")
+	b.see("form[action$='/erase']")
+	b.write("#erase-reason", "asked by letter")
+	b.write("#erase-confirm", b.text("form[action$='/erase'] code"))
+	b.click("form[action$='/erase'] button[type=submit]:enabled")
+	b.see("#erased")
+	b.shoot(s.shots + "person-erased")
 }
 
 // file is the officer's part until the case is submitted.

@@ -32,6 +32,7 @@ type keyCreate struct {
 	Valid    time.Duration    `default:"2160h" help:"How long from now."`
 	NoBearer bool             `help:"Every call must be proven to the keyholder; the bearer key alone is refused."`
 	Erase    bool             `help:"May ask for erasures."`
+	Console  bool             `help:"For a person of the register at the console's pages: no key is made. Given again, it replaces what they had."`
 }
 
 // Run implements the command.
@@ -57,6 +58,9 @@ func (c *keyCreate) Run(ctx context.Context, s *streams) error {
 		scope[coll] = []string{"*"}
 	}
 	path := l.Credential(c.Name)
+	if c.Console && (c.NoBearer || c.Location != "") {
+		return &bonded.Error{Code: bonded.CodeInvalid, Field: "--console", Message: "a grant without a key has no use for --no-bearer and --location"}
+	}
 	if _, err := os.Stat(path); err == nil {
 		return &bonded.Error{
 			Code: bonded.CodeConflict, Field: path, Message: "there are keys of that name already",
@@ -65,12 +69,14 @@ func (c *keyCreate) Run(ctx context.Context, s *streams) error {
 	}
 	cred, err := l.Grant(deploy.Principal{
 		ID: c.Name, Roles: c.Role, Purposes: c.Purpose, Scope: scope, Budget: c.Budget, Valid: c.Valid,
-		NoBearer: c.NoBearer, Location: c.Location, Erase: c.Erase,
+		NoBearer: c.NoBearer, Location: c.Location, Erase: c.Erase, Internal: c.Console,
 	}, cells, time.Now())
 	if err != nil {
 		return err
 	}
-	if err := cred.Save(path); err != nil {
+	if c.Console {
+		path = ""
+	} else if err := cred.Save(path); err != nil {
 		return err
 	}
 	from, err := awaitGrants(ctx, s, l, cells)
@@ -79,7 +85,9 @@ func (c *keyCreate) Run(ctx context.Context, s *streams) error {
 	}
 	return s.print(map[string]any{"principal": c.Name, "file": path, "in_force": from}, func(w *tabwriter.Writer) {
 		row(w, "principal", c.Name)
-		row(w, "keys written to", path)
+		if path != "" {
+			row(w, "keys written to", path)
+		}
 		sayInForce(w, from)
 	})
 }

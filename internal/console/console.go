@@ -32,6 +32,7 @@ type Config struct {
 	Grant     func(principal string) (*grant.Grant, bool)
 	Locale    *locale.Catalogue
 	OIDC      *OIDC            // nil: people sign in with passkeys only
+	Undo      time.Duration    // how long an erasure can be taken back
 	Now       func() time.Time // nil: the clock of the machine
 	Logger    *slog.Logger     // nil: nothing is logged
 }

@@ -37,6 +37,11 @@ func (c *Console) servePagesAs(person, name, role, way string) http.Handler {
 			}
 		})
 	}
+	mux.HandleFunc("POST /console/people/{subject}/confirm/{act}", func(w http.ResponseWriter, r *http.Request) {
+		x := c.visit(w, r)
+		x.who, x.session = &who{Person: person, Name: name, Role: role}, &session{Way: way}
+		x.answer(x.confirmBegin())
+	})
 	return mux
 }
 

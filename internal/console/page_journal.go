@@ -75,7 +75,7 @@ func (x *visit) journalPage() error {
 
 // journalGrant is the command for a grant that reads the journal.
 func journalGrant(x *visit) string {
-	return "bonded key create " + x.who.Person + " --role auditor --purpose audit --cell " + string(x.c.cfg.Cell)
+	return x.grantCommand("auditor", "audit")
 }
 
 // readFilters reads filters into a search.

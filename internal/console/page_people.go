@@ -95,8 +95,32 @@ func (x *visit) newSearch(g *grant.Grant) *peopleSearch {
 }
 
 // peopleGrant is the command for a grant that these pages need.
-func (x *visit) peopleGrant() string {
-	return "bonded key create " + x.who.Person + " --role app --role privacy --purpose support --purpose subject_request --scope users --erase --cell " + string(x.c.cfg.Cell)
+func (x *visit) peopleGrant() string { return x.grantCommand("app", "support") }
+
+// grantCommand is the command that adds a role and a purpose to the reader's
+// grant, or makes one.
+func (x *visit) grantCommand(role string, purpose bonded.Purpose) string {
+	roles, purposes, erase := []string{}, []bonded.Purpose{}, false
+	if g, _ := x.grant(); g != nil {
+		roles, purposes, erase = slices.Clone(g.Roles), slices.Clone(g.Purposes), g.Erase
+	}
+	if !slices.Contains(roles, role) {
+		roles = append(roles, role)
+	}
+	if !slices.Contains(purposes, purpose) {
+		purposes = append(purposes, purpose)
+	}
+	cmd := "bonded key create " + x.who.Person + " --console"
+	for _, r := range roles {
+		cmd += " --role " + r
+	}
+	for _, p := range purposes {
+		cmd += " --purpose " + string(p)
+	}
+	if erase {
+		cmd += " --erase"
+	}
+	return cmd + " --budget 100 --cell " + string(x.c.cfg.Cell)
 }
 
 // withGrant runs a page under the person's grant, or shows why there is none.
@@ -271,6 +295,7 @@ func (x *visit) person(g *grant.Grant, id bonded.SubjectID) error {
 // showPerson reads what the part of the page needs, and shows it.
 func (x *visit) showPerson(f *personFile) error {
 	ctx := x.r.Context()
+	x.scripts = append(x.scripts, "sign.js")
 	var err error
 	f.outline, err = x.c.cfg.Vault.Outline(ctx, x.ask(f.grant, f.why), &apitype.SubjectRequest{Subject: f.subject})
 	if err != nil {
@@ -371,6 +396,9 @@ func (x *visit) export() error {
 		return err
 	}
 	return x.withGrant(func(g *grant.Grant) error {
+		if err := x.confirmed("export", id); err != nil {
+			return err
+		}
 		res, err := x.c.cfg.Vault.Export(x.r.Context(), x.ask(g, x.why()), &apitype.SubjectRequest{Subject: id})
 		if err != nil {
 			return err
@@ -381,6 +409,15 @@ func (x *visit) export() error {
 		}
 		return x.attach(id.String()+".json", "application/json", append(b, '\n'))
 	})
+}
+
+// erasing is the purpose that an erasure has if nobody says another.
+func erasing(g *grant.Grant) bonded.Purpose {
+	const asked bonded.Purpose = "subject_request"
+	if slices.Contains(g.Purposes, asked) {
+		return asked
+	}
+	return ""
 }
 
 // typed is what has to be typed before a person is erased.
@@ -394,9 +431,6 @@ func (x *visit) erase() error {
 	if err != nil {
 		return err
 	}
-	if err := x.byPasskey(); err != nil {
-		return err
-	}
 	return x.withGrant(func(g *grant.Grant) error {
 		f := &personFile{grant: g, subject: id, why: x.why(), view: "erase"}
 		switch {
@@ -404,6 +438,9 @@ func (x *visit) erase() error {
 			return &bonded.Error{Code: bonded.CodeInvalid, Field: "reason", Message: "an erasure needs a reason", Hint: "say in a few words why, without personal data"}
 		case strings.TrimSpace(x.r.PostFormValue("confirm")) != typed(id):
 			return &bonded.Error{Code: bonded.CodeInvalid, Field: "confirm", Message: "what was typed are not the last six characters of the person's id", Hint: "go back and type them as they stand there; nothing was erased"}
+		}
+		if err := x.confirmed("erase", id); err != nil {
+			return err
 		}
 		f.erased, err = x.c.cfg.Vault.Erase(x.r.Context(), x.ask(g, f.why), &apitype.SubjectRequest{Subject: id})
 		if err != nil {
@@ -419,11 +456,11 @@ func (x *visit) eraseUndo() error {
 	if err != nil {
 		return err
 	}
-	if err := x.byPasskey(); err != nil {
-		return err
-	}
 	return x.withGrant(func(g *grant.Grant) error {
 		f := &personFile{grant: g, subject: id, why: x.why(), view: "erase"}
+		if err := x.confirmed("undo", id); err != nil {
+			return err
+		}
 		f.erased, err = x.c.cfg.Vault.EraseUndo(x.r.Context(), x.ask(g, f.why), &apitype.SubjectRequest{Subject: id})
 		if err != nil {
 			return err

@@ -48,6 +48,7 @@ func (c *Console) pageRoutes() {
 	for _, p := range pages {
 		c.page(p.pattern, p.answer)
 	}
+	c.action("POST /console/people/{subject}/confirm/{act}", (*visit).confirmBegin)
 }
 
 // Why a person's grant is of no use here.

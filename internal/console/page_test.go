@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,10 +27,27 @@ import (
 type pageBrowser struct {
 	t testing.TB
 	h http.Handler
+
+	passkey *console.Authenticator // nil: its owner confirms nothing
 }
 
 func (w *pageWorld) as(person, role string) *pageBrowser {
-	return &pageBrowser{w.t, w.console.ServePagesAs(person, "Somebody "+person, role)}
+	return &pageBrowser{t: w.t, h: w.console.ServePagesAs(person, "Somebody "+person, role)}
+}
+
+// confirmed are the fields of a form with what a passkey says of its act.
+func (b *pageBrowser) confirmed(path, act string, pairs ...string) []string {
+	b.t.Helper()
+	_, body := b.post(path + "/confirm/" + act)
+	ceremony, challenge, err := console.Begun([]byte(body))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	answer, err := b.passkey.Answer(challenge)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return append(slices.Clone(pairs), "ceremony", ceremony, "credential", answer)
 }
 
 func (b *pageBrowser) do(r *http.Request) (*http.Response, string) {
@@ -122,6 +140,9 @@ func TestPages(t *testing.T) {
 	ada := w.put("name", "Ada Lovelace", "email", "ada@example.org", "phone", "+4961155012", "born", "1990-12-10")
 	evil := w.put("name", hostile, "email", "evil@example.org", "alias", hostile)
 	desk, auditor := w.as("guardian-1", "guardian"), w.as("auditor-1", "auditor")
+	var err error
+	desk.passkey, err = w.console.Authenticator(t.Context(), "guardian-1")
+	w.must(err)
 
 	t.Run("overview", func(t *testing.T) {
 		res, body := desk.get("/console/")
@@ -176,7 +197,10 @@ func TestPages(t *testing.T) {
 			_, err = verify.CheckReceipt(r, w.cells)
 			return err
 		})
-		res, body = desk.post(path+"/export", "purpose", "subject_request", "reason", "asked by mail")
+		if res, body := desk.post(path+"/export", "purpose", "subject_request", "reason", "asked by mail"); res.StatusCode != http.StatusForbidden || strings.Contains(body, "ada@example.org") {
+			t.Errorf("a copy that no passkey confirmed: %d", res.StatusCode)
+		}
+		res, body = desk.post(path+"/export", desk.confirmed(path, "export", "purpose", "subject_request", "reason", "asked by mail")...)
 		if !strings.Contains(body, "Ada Lovelace") || !strings.HasPrefix(res.Header.Get("Content-Disposition"), "attachment") {
 			t.Errorf("the copy is %d %s", res.StatusCode, body)
 		}
@@ -202,7 +226,7 @@ func TestPages(t *testing.T) {
 			t.Error("a wrong filter is not told")
 		}
 		// The privacy desk may not: the refusal is entered.
-		if res, body := desk.get("/console/journal"); res.StatusCode != http.StatusForbidden || !strings.Contains(body, "bonded key create guardian-1") {
+		if res, body := desk.get("/console/journal"); res.StatusCode != http.StatusForbidden || !strings.Contains(body, "bonded key create guardian-1 --console") {
 			t.Errorf("the desk reads the journal: %d", res.StatusCode)
 		}
 		if _, body := auditor.get("/console/journal?outcome=refused&principal=guardian-1"); !strings.Contains(body, "forbidden") {
@@ -252,25 +276,46 @@ func TestPages(t *testing.T) {
 
 	t.Run("erase and undo", func(t *testing.T) {
 		p := w.put("name", "Grace Hopper", "email", "grace@example.org")
-		path := "/console/people/" + p.Subject.String()
+		other := w.put("name", "Somebody Else", "email", "else@example.org")
+		path, beside := "/console/people/"+p.Subject.String(), "/console/people/"+other.Subject.String()
 		id := p.Subject.String()
-		if res, _ := desk.post(path+"/erase", "purpose", "subject_request", "reason", "asked", "confirm", "wrong"); res.StatusCode != http.StatusBadRequest {
+		form := []string{"purpose", "subject_request", "reason", "asked", "confirm", id[len(id)-6:]}
+		desk := &pageBrowser{t: t, h: desk.h, passkey: desk.passkey}
+		if res, _ := desk.post(path+"/erase", desk.confirmed(path, "erase", "purpose", "subject_request", "reason", "asked", "confirm", "wrong")...); res.StatusCode != http.StatusBadRequest {
 			t.Error("erased without a word")
 		}
-		if _, body := desk.post(path+"/erase", "purpose", "subject_request", "reason", "asked", "confirm", id[len(id)-6:]); !strings.Contains(body, "The erasure is scheduled") {
+		once := desk.confirmed(path, "erase", form...)
+		stranger := slices.Clone(once)
+		stranger[len(stranger)-1] = desk.confirmed(path, "erase")[3] // another challenge's answer
+		for name, fields := range map[string][]string{
+			"no passkey":          form,
+			"another person's":    desk.confirmed(beside, "erase", form...),
+			"another act's":       desk.confirmed(path, "export", form...),
+			"another challenge's": stranger,
+		} {
+			if res, _ := desk.post(path+"/erase", fields...); res.StatusCode < 400 {
+				t.Errorf("erased by %s confirmation: %d", name, res.StatusCode)
+			}
+		}
+		if _, body := desk.post(path+"/erase", desk.confirmed(path, "erase", form...)...); !strings.Contains(body, "The erasure is scheduled") {
 			t.Errorf("not scheduled: %s", body)
 		}
 		if _, body := desk.post(path, "purpose", "support"); !strings.Contains(body, "is being erased") || strings.Contains(body, "G****") {
 			t.Error("somebody who is being erased is shown")
 		}
-		reader := &pageBrowser{t, w.console.ServePagesByOIDC("guardian-1", "Somebody", "guardian")}
-		for _, p := range []string{"/undo", "/erase"} {
-			if res, body := reader.post(path+p, "purpose", "subject_request", "reason", "mistake", "confirm", id[len(id)-6:]); res.StatusCode != http.StatusForbidden || !strings.Contains(body, "for reading") {
-				t.Errorf("%s by whom an identity provider vouches for: %d", p, res.StatusCode)
-			}
+		undo := desk.confirmed(path, "undo", "purpose", "subject_request", "reason", "mistake")
+		if res, _ := desk.post(path+"/undo", "purpose", "subject_request", "reason", "mistake"); res.StatusCode != http.StatusForbidden {
+			t.Error("taken back without a passkey")
 		}
-		if _, body := desk.post(path+"/undo", "purpose", "subject_request", "reason", "mistake"); !strings.Contains(body, "The erasure was taken back") {
+		if _, body := desk.post(path+"/undo", undo...); !strings.Contains(body, "The erasure was taken back") {
 			t.Errorf("not taken back: %s", body)
+		}
+		if res, _ := desk.post(path+"/undo", undo...); res.StatusCode < 400 {
+			t.Error("a confirmation counts twice")
+		}
+		vouched := &pageBrowser{t: t, h: w.console.ServePagesByOIDC("auditor-1", "Somebody", "guardian")}
+		if res, body := vouched.post(path + "/confirm/erase"); res.StatusCode != http.StatusForbidden {
+			t.Errorf("somebody without a passkey begins to confirm: %d %s", res.StatusCode, body)
 		}
 	})
 

@@ -88,7 +88,7 @@ func (n *vaultNode) openConsole(ctx context.Context) error {
 	d.pages, err = console.New(ctx, console.Config{
 		Cell: n.conf.Cell, Origin: c.Origin, DB: d.db, Cases: n.door.service, Vault: n.vault, Ledger: n.ledger,
 		Directory: func() *verify.Directory { d, _, _ := n.cells.get(); return d },
-		Grant:     n.vault.Grant, Locale: words, OIDC: idp, Now: time.Now, Logger: n.log,
+		Grant:     n.vault.Grant, Locale: words, OIDC: idp, Undo: n.conf.UndoWindow.Duration, Now: time.Now, Logger: n.log,
 	})
 	if err != nil {
 		return errors.Join(err, d.db.Close())

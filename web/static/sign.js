@@ -1,5 +1,6 @@
-// Passkeys and signatures, which only a browser can make. Three things are done
-// here: somebody enrols, somebody signs in, somebody signs a decision.
+// Passkeys and signatures, which only a browser can make. Four things are done
+// here: somebody enrols, somebody signs in, somebody signs a decision, somebody
+// confirms an act on a person.
 //
 // A person signs by an Ed25519 key whose seed, 32 bytes, exists in the open only
 // in this page and only while it is used. The console keeps it sealed:
@@ -304,6 +305,19 @@ function addPasskey(form) {
   });
 }
 
+// An act on a person that a passkey confirms: the form goes with its answer.
+function confirmAct(form) {
+  run(form, async () => {
+    const { ceremony, options } = await post(form.dataset.confirm, {});
+    const answer = await navigator.credentials.get({ publicKey: { ...options, challenge: bytes(options.challenge), allowCredentials: withBytes(options.allowCredentials) } });
+    for (const [name, value] of Object.entries({ ceremony, credential: JSON.stringify(outward(answer)) })) {
+      const field = form.elements.namedItem(name) ?? form.appendChild(Object.assign(document.createElement("input"), { type: "hidden", name }));
+      field.value = value;
+    }
+    HTMLFormElement.prototype.submit.call(form); // without asking again
+  });
+}
+
 // A decision: the console drafts it, this page looks whether it is the one that
 // is shown, its author confirms it by passkey, and only then it is signed.
 const decisionLabel = "bonded/decision/1";
@@ -356,7 +370,7 @@ function bind() {
   for (const form of document.querySelectorAll("form[data-sign]")) {
     if (bound.has(form)) continue;
     bound.add(form);
-    ({ "sign-in": signIn, enrol, "add-passkey": addPasskey, decide })[form.dataset.sign](form);
+    ({ "sign-in": signIn, enrol, "add-passkey": addPasskey, decide, confirm: confirmAct })[form.dataset.sign](form);
   }
 }
 bind();
