@@ -278,7 +278,7 @@ func (s *Service) propose(ctx context.Context, call *apitype.PersonCall, st *ver
 			return conflict("the entry has another version by now", "read the register and add one to the newest version")
 		}
 		if len(versions) == 0 && row.Kind == verify.RegistryPerson && s.cfg.Principal != nil && s.cfg.Principal(row.ID) {
-			return conflict("a grant has this id: whoever stood in the register under it would have that grant", "choose another id; a person's grant is made after their entry")
+			return conflict("something calls the vault under this id: whoever stood in the register under it would have its grant", "choose another id; a person's key is made after their entry")
 		}
 		if err := s.keyFree(q, st, row); err != nil {
 			return err

@@ -85,9 +85,9 @@ type Config struct {
 	// of the front door's own pack; nil means there are none.
 	Blocking func(on time.Time, r *verify.CaseRequest, agency *verify.Agency) []string
 
-	// Principal reports whether a grant of the vault has an id: nobody new comes
-	// into the register under it, who would have that grant at the console. nil
-	// means that there are no grants.
+	// Principal reports whether something calls the vault under an id: nobody new
+	// comes into the register under it, who would have its grant at the console.
+	// nil means that nothing calls.
 	Principal func(id string) bool
 
 	// Custody is called with each custody chain that has come into force, oldest
