@@ -158,6 +158,7 @@ func (s *told) erase() {
 	b := s.guardian
 	s.search()
 	b.click("main form[action^='/console/people/'] button")
+	b.see("details:has(form[action$='/reveal']) > summary")
 	b.click("button[name=view][value=erase]")
 	b.see("form[action$='/erase']")
 	b.write("#erase-reason", "asked by letter")
