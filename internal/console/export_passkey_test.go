@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/go-webauthn/webauthn/webauthn"
@@ -65,7 +66,7 @@ func (a *Authenticator) Answer(challenge string) (string, error) {
 	}
 	rp, hash := sha256.Sum256([]byte(a.rp)), sha256.Sum256(client)
 	data := binary.BigEndian.AppendUint32(append(rp[:], 0x05), a.used) // present and verified
-	digest := sha256.Sum256(append(data[:len(data):len(data)], hash[:]...))
+	digest := sha256.Sum256(append(slices.Clip(data), hash[:]...))
 	signature, err := ecdsa.SignASN1(rand.Reader, a.key, digest[:])
 	if err != nil {
 		return "", err

@@ -110,17 +110,17 @@ func (x *visit) grantCommand(role string, purpose bonded.Purpose) string {
 	if !slices.Contains(purposes, purpose) {
 		purposes = append(purposes, purpose)
 	}
-	cmd := "bonded key create " + x.who.Person + " --console"
+	words := []string{"bonded key create", x.who.Person, "--console"}
 	for _, r := range roles {
-		cmd += " --role " + r
+		words = append(words, "--role", r)
 	}
 	for _, p := range purposes {
-		cmd += " --purpose " + string(p)
+		words = append(words, "--purpose", string(p))
 	}
 	if erase {
-		cmd += " --erase"
+		words = append(words, "--erase")
 	}
-	return cmd + " --budget 100 --cell " + string(x.c.cfg.Cell)
+	return strings.Join(append(words, "--budget 100 --cell", string(x.c.cfg.Cell)), " ")
 }
 
 // withGrant runs a page under the person's grant, or shows why there is none.
