@@ -94,7 +94,7 @@ func TestPagesAreWholeAndLoadNothingElse(t *testing.T) {
 			}
 		}
 	}
-	if pages != 1+2*(5+11) {
+	if pages != 1+2*(5+3) {
 		t.Errorf("%d pages", pages)
 	}
 	if !strings.Contains(string(files["en/report.html"]), `<svg class="chart"`) || !strings.Contains(string(files["zh-Hans/report.html"]), "密钥使用") {
