@@ -209,13 +209,17 @@ func (x *view) tile(k verify.LeafKind) string {
 
 // inRun says what a row of several entries is of, such as "40 sealed, 10 anchors".
 func (x *view) inRun(r run) string {
-	var sealed, covers, anchors int
+	var sealed, covers, register, dates, anchors int
 	for i := range r {
 		switch {
 		case r[i].sealed():
 			sealed++
-		case r[i].cover():
+		case r[i].is(verify.EntryCover):
 			covers++
+		case r[i].is(verify.EntryRegistry):
+			register++
+		case r[i].is(verify.EntryExtension):
+			dates++
 		default:
 			anchors++
 		}
@@ -224,7 +228,7 @@ func (x *view) inRun(r run) string {
 	for _, c := range []struct {
 		key string
 		n   int
-	}{{"portal.run_sealed", sealed}, {"portal.run_covers", covers}, {"portal.run_anchors", anchors}} {
+	}{{"portal.run_sealed", sealed}, {"portal.run_covers", covers}, {"portal.run_register", register}, {"portal.run_dates", dates}, {"portal.run_anchors", anchors}} {
 		if c.n > 0 {
 			parts = append(parts, x.N(c.key, c.n))
 		}

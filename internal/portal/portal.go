@@ -300,7 +300,8 @@ type run []Entry
 // fold is from how many on such entries stand in one row.
 const fold = 3
 
-// runsOf folds what is routine: anchors, what is sealed, and covers.
+// runsOf folds what is routine: anchors, what is sealed, covers, later dates, and
+// the register, of whose entries no more than that is public.
 func runsOf(entries []Entry) (out []run) {
 	for rest := entries; len(rest) > 0; {
 		n := 0
@@ -317,9 +318,12 @@ func runsOf(entries []Entry) (out []run) {
 
 func (e *Entry) sealed() bool { return e.Leaf.Kind == verify.LeafCase && e.Opened == nil }
 
-func (e *Entry) cover() bool { return e.Opened != nil && e.Opened.Entry.Type == verify.EntryCover }
+// is reports whether an entry was opened and is of a type.
+func (e *Entry) is(kind string) bool { return e.Opened != nil && e.Opened.Entry.Type == kind }
 
-func (e *Entry) routine() bool { return e.Leaf.Kind == verify.LeafAnchor || e.sealed() || e.cover() }
+func (e *Entry) routine() bool {
+	return e.Leaf.Kind == verify.LeafAnchor || e.sealed() || e.is(verify.EntryCover) || e.is(verify.EntryRegistry) || e.is(verify.EntryExtension)
+}
 
 // ledgerPage names a page of the ledger, from 1.
 func ledgerPage(n int) string {
