@@ -136,9 +136,9 @@ type portalBuild struct {
 
 	Organisation map[string]string `placeholder:"ID=NAME" help:"Organisation that a custodian belongs to: --organisation 'independent-1=Example Notaries'. Certificates name none, and the register is not public."`
 
-	Offline   bool   `help:"Ask the cell for nothing: no openings and no custodians stand on the pages."`
-	Wasm      string `placeholder:"DIR" help:"Folder with verify.wasm, verify.wasm.gz and wasm_exec.js; that of this program if not given."`
-	NoWasm    bool   `name:"no-wasm" help:"Build without the verifier in WebAssembly: pages then check by the small verifier alone."`
+	Offline bool   `help:"Ask the cell for nothing: no openings and no custodians stand on the pages."`
+	Wasm    string `placeholder:"DIR" help:"Folder with verify.wasm, verify.wasm.gz and wasm_exec.js; that of this program if not given."`
+	NoWasm  bool   `name:"no-wasm" help:"Build without the verifier in WebAssembly: pages then check by the small verifier alone."`
 }
 
 // Run implements the command.
