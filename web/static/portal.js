@@ -331,14 +331,13 @@ async function checkStatement(d) {
   // Nobody can know of a time before the first entry of the ledger.
   let first;
   try {
-    const v = await wasm(), files = ledgerFiles(), raw = await files("checkpoint");
-    const cp = await hand.openCheckpoint(raw, d.cell.ledger_key, d.cell.witness_policy);
-    if (v) {
-      const a = await v.inclusion({ directory: d.text, cell: D.cell, checkpoint: raw, index: 0, fetch: files });
-      if (a.verdict !== "holds") return [a.verdict, ...reason(a)];
-    }
-    first = new Date(Number(hand.decodeLeaf(await hand.readEntry(files, 0, Number(cp.size))).time) * 1000);
-  } catch {
+    const v = await wasm(), files = ledgerFiles();
+    if (!v) return ["cannot tell", ...lines, say("statement_since_unseen")];
+    const a = await v.inclusion({ directory: d.text, cell: D.cell, checkpoint: await files("checkpoint"), index: 0, fetch: files });
+    if (a.verdict !== "holds") return [a.verdict, ...lines, ...reason(a)];
+    first = new Date(a.found.time);
+  } catch (e) {
+    if (e instanceof hand.Failure) throw e;
     return ["cannot tell", ...lines, say("statement_since_unseen")];
   }
   const since = new Date(says.since);
