@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -73,9 +74,14 @@ func TestE2EPortalChecksInTheBrowser(t *testing.T) {
 	report, statement := filepath.Join(work, "report"), filepath.Join(work, "statement.json")
 	o.bonded("report", "make", "--admin", admin, "--from", "2026-01-01", "--to", time.Now().UTC().AddDate(0, 0, -1).Format(time.DateOnly), "--out", report)
 	o.bonded(stating(admin, statement)...)
+	before := stating(admin, statement+".before")
+	before[slices.Index(before, "--since")+1] = "2026-01-01"
+	if _, err := o.try(before...); err == nil || !strings.Contains(err.Error(), "--since") || !strings.Contains(err.Error(), "first witnessed entry") {
+		t.Errorf("a statement about the time before the cell: %v", err)
+	}
 
 	// 2. The portal, which the vault announces.
-	o.bonded("portal", "build", "--admin", admin, "--out", dir, "--wasm", wasm, "--report", report, "--statement", statement)
+	o.bonded("portal", "build", "--admin", admin, "--out", dir, "--wasm", wasm, "--report", report, "--statement", statement, "--organisation", "independent-1=Example Notaries")
 	announced(t, dir)
 	site := served(t, dir)
 
@@ -124,7 +130,7 @@ func TestE2EPortalChecksInTheBrowser(t *testing.T) {
 // stating are the arguments that sign a statement for a portal.
 func stating(admin, out string) []string {
 	return []string{
-		"portal", "statement", "--admin", admin, "--since", "2026-01-01", "--out", out,
+		"portal", "statement", "--admin", admin, "--since", time.Now().UTC().Format(time.DateOnly), "--operator", "Example AG", "--out", out,
 		"--says", "en=No authority has obtained data of this cell but through a case in its ledger.", "--says", "zh-Hans=除账本所载案件外，任何机关均未从本单元获得数据。",
 	}
 }
@@ -188,8 +194,8 @@ func portalReceipt(t *testing.T, w *tab, site, receipt string) {
 }
 
 func portalCommands(t *testing.T, d *bondedtest.Deployment, dir, statement string) {
-	trust := []string{"--directory", d.Layout.Directory(), "--cell", "eu"}
-	for _, args := range [][]string{{"portal", dir}, {"statement", statement}} {
+	trust := []string{"--directory", d.Layout.Directory()} // of two cells: each names its own
+	for _, args := range [][]string{{"portal", dir}, {"statement", statement}, {"statement", statement, "--ledger", filepath.Join(d.Layout.Vault("eu"), "ledger")}} {
 		if code, out := program(t, "bonded-verify", append(args, trust...)...); code != 0 {
 			t.Errorf("%v ended with %d: %s", args, code, out)
 		}

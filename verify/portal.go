@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"bonded"
 )
@@ -27,12 +29,13 @@ const FailPortal = "portal"
 // place of a warrant canary: it says what is so, and nobody has to read
 // anything into a page that is missing.
 type PortalStatement struct {
-	Format string         `json:"format"` // [LabelPortalStatement]
-	Cell   bonded.CellID  `json:"cell"`
-	Made   time.Time      `json:"made"`
-	Since  time.Time      `json:"since"` // what it says has been so since then
-	Until  time.Time      `json:"until"` // after this it says nothing any more
-	Says   []PortalSaying `json:"says"`  // in each language once; at least one
+	Format   string         `json:"format"` // [LabelPortalStatement]
+	Cell     bonded.CellID  `json:"cell"`
+	Operator string         `json:"operator,omitempty"` // name by which the law knows who states it; absent: not said
+	Made     time.Time      `json:"made"`
+	Since    time.Time      `json:"since"` // what it says has been so since then
+	Until    time.Time      `json:"until"` // after this it says nothing any more
+	Says     []PortalSaying `json:"says"`  // in each language once; at least one
 }
 
 // A PortalSaying is what a statement says in one language.
@@ -54,12 +57,30 @@ func OpenPortalStatement(s *Statement, cell bonded.CellID, key ed25519.PublicKey
 		return nil, Fail(FailMalformed, "the statement is not of format %s", LabelPortalStatement)
 	case p.Cell != cell:
 		return nil, Fail(FailCell, "the statement is of cell %s, not %s", p.Cell, cell)
+	case !PortalName(p.Operator) && p.Operator != "":
+		return nil, Fail(FailMalformed, "the operator's name in the statement is none")
 	case p.Since.After(p.Made) || !p.Made.Before(p.Until):
 		return nil, Fail(FailMalformed, "the dates of the statement are not in order")
 	case !signedByKey(s, LabelPortalStatement, key):
 		return p, Fail(FailStatement, "the statement is not signed by the key it is checked against")
 	}
 	return p, nil
+}
+
+// CheckSince reports whether the statement speaks of a time before the cell's
+// first entry in its ledger, of which nobody can know: its first day must not
+// end before that entry, see [FirstEntryTime]. The error is a [Failure].
+func (p *PortalStatement) CheckSince(first time.Time) error {
+	if end := p.Since.UTC().AddDate(0, 0, 1); !end.After(first) {
+		return Fail(FailStatement, "it speaks of the time since %s, but the ledger of the cell has its first entry at %s", p.Since.UTC().Format(time.DateOnly), first.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// PortalName reports whether s can be a name on a portal: of an operator or of
+// an organisation. It has up to 200 bytes, all of them to be seen.
+func PortalName(s string) bool {
+	return s != "" && len(s) <= 200 && utf8.ValidString(s) && strings.TrimSpace(s) == s && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 func signedByKey(s *Statement, label string, key ed25519.PublicKey) bool {
@@ -69,12 +90,22 @@ func signedByKey(s *Statement, label string, key ed25519.PublicKey) bool {
 // A PortalManifest names every file of a portal but itself, its signatures and
 // its evidence. The ledger announces its digest, see [ControlPortal].
 type PortalManifest struct {
-	Format    string        `json:"format"` // [LabelPortalManifest]
-	Cell      bonded.CellID `json:"cell"`
-	Made      time.Time     `json:"made"`
-	Program   string        `json:"program"`   // version that wrote it
-	Directory string        `json:"directory"` // SHA-256 of cells.json, hexadecimal
-	Files     []PortalFile  `json:"files"`     // by rising path
+	Format     string            `json:"format"` // [LabelPortalManifest]
+	Cell       bonded.CellID     `json:"cell"`
+	Operator   string            `json:"operator,omitempty"`   // name by which the law knows the operator, as it says itself; absent: not said
+	Custodians []PortalCustodian `json:"custodians,omitempty"` // by rising id; absent: not said
+	Made       time.Time         `json:"made"`
+	Program    string            `json:"program"`   // version that wrote it
+	Directory  string            `json:"directory"` // SHA-256 of cells.json, hexadecimal
+	Files      []PortalFile      `json:"files"`     // by rising path
+}
+
+// A PortalCustodian is to which organisation a custodian belongs, as the
+// operator says: certificates of custodians name none, and the register that
+// does is not public.
+type PortalCustodian struct {
+	ID           string `json:"id"` // in the key set
+	Organisation string `json:"organisation"`
 }
 
 // A PortalFile is one file by what is in it.
@@ -100,6 +131,14 @@ func ParsePortalManifest(b []byte) (*PortalManifest, error) {
 	m := new(PortalManifest)
 	if err := strictJSON(b, m); err != nil || m.Format != LabelPortalManifest || !bytes.Equal(m.Encode(), b) {
 		return nil, Fail(FailMalformed, "the manifest is not of format %s in its one spelling", LabelPortalManifest)
+	}
+	if m.Operator != "" && !PortalName(m.Operator) {
+		return nil, Fail(FailMalformed, "the operator's name in the manifest is none")
+	}
+	for i, c := range m.Custodians {
+		if i > 0 && m.Custodians[i-1].ID >= c.ID || !PortalName(c.ID) || !PortalName(c.Organisation) {
+			return nil, Fail(FailMalformed, "the manifest names custodians out of order, or without a name")
+		}
 	}
 	for i := range m.Files {
 		f := &m.Files[i]

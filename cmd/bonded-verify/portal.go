@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"bonded"
 	"bonded/verify"
 )
 
@@ -38,8 +39,10 @@ type statementCmd struct {
 	cellFlags  `embed:""`
 	signerFlag `embed:""`
 
-	At   string `placeholder:"TIME" help:"Time at which it must not have run out, RFC 3339; now if left out."`
-	File string `arg:"" help:"Statement, as the public portal gives it."`
+	At     string `placeholder:"TIME" help:"Time at which it must not have run out, RFC 3339; now if left out."`
+	Ledger string `placeholder:"DIR|URL" help:"Ledger of the cell, whose first entry must not be after what it speaks of."`
+	CA     string `name:"ca" placeholder:"FILE" help:"PEM file of further roots for an https URL."`
+	File   string `arg:"" help:"Statement, as the public portal gives it."`
 }
 
 func (c *statementCmd) check(e *env) (*answer, error) {
@@ -51,10 +54,6 @@ func (c *statementCmd) check(e *env) (*answer, error) {
 		}
 	}
 	d, err := c.read()
-	if err != nil {
-		return nil, err
-	}
-	cell, err := c.cell()
 	if err != nil {
 		return nil, err
 	}
@@ -71,9 +70,17 @@ func (c *statementCmd) check(e *env) (*answer, error) {
 	if err != nil {
 		return a.with(err), nil
 	}
+	cell, err := c.cellOr(named(s.Body))
+	if err != nil {
+		return nil, err
+	}
 	p, err := verify.OpenPortalStatement(s, cell.ID, key)
 	if err != nil {
 		return a.with(err), nil
+	}
+	a.sentences = append(a.sentences, "It is of cell "+string(p.Cell)+".")
+	if p.Operator != "" {
+		a.sentences = append(a.sentences, "The operator calls itself "+p.Operator+".")
 	}
 	for _, s := range p.Says {
 		a.sentences = append(a.sentences, fmt.Sprintf("It says (%s): %s", s.Lang, s.Text))
@@ -81,9 +88,41 @@ func (c *statementCmd) check(e *env) (*answer, error) {
 	a.sentences = append(a.sentences, fmt.Sprintf("So since %s; signed %s; valid until %s.", timeJSON(p.Since), timeJSON(p.Made), timeJSON(p.Until)))
 	a.report = p
 	if !now.Before(p.Until) {
-		a.err = verify.Fail(verify.FailStatement, "it ran out at %s and says nothing any more", timeJSON(p.Until))
+		return a.with(verify.Fail(verify.FailStatement, "it ran out at %s and says nothing any more", timeJSON(p.Until))), nil
 	}
-	return a, nil
+	return c.since(a, p, cell)
+}
+
+// since holds what the statement speaks of against the first entry of the
+// ledger, if one is named.
+func (c *statementCmd) since(a *answer, p *verify.PortalStatement, cell *verify.DirectoryCell) (*answer, error) {
+	if c.Ledger == "" {
+		a.sentences = append(a.sentences, "Whether the ledger goes back as far was not checked; name it with --ledger.")
+		return a, nil
+	}
+	fetch, closer, err := ledgerSource(c.Ledger, c.CA)
+	if err != nil {
+		return nil, err
+	}
+	defer closer()
+	first, err := verify.FirstEntryTime(fetch, cell)
+	if err != nil {
+		return a.with(err), nil
+	}
+	a.sentences = append(a.sentences, fmt.Sprintf("The first entry of the ledger is of %s.", timeJSON(first)))
+	return a.with(p.CheckSince(first)), nil
+}
+
+// named is the cell that a statement or manifest names, empty if it names none.
+// That it is signed, and of that cell, is checked after.
+func named(b []byte) bonded.CellID {
+	var x struct {
+		Cell bonded.CellID `json:"cell"`
+	}
+	if json.Unmarshal(b, &x) != nil {
+		return ""
+	}
+	return x.Cell
 }
 
 // portalCmd checks a copy of a public portal.
@@ -96,10 +135,6 @@ type portalCmd struct {
 
 func (c *portalCmd) check() (*answer, error) {
 	d, err := c.read()
-	if err != nil {
-		return nil, err
-	}
-	cell, err := c.cell()
 	if err != nil {
 		return nil, err
 	}
@@ -123,6 +158,10 @@ func (c *portalCmd) check() (*answer, error) {
 	if err != nil {
 		return a.with(err), nil
 	}
+	cell, err := c.cellOr(m.Cell)
+	if err != nil {
+		return nil, err
+	}
 	for i := range m.Files {
 		f := &m.Files[i]
 		b, err := readRooted(root, f.Path)
@@ -133,7 +172,13 @@ func (c *portalCmd) check() (*answer, error) {
 			return a.with(verify.Fail(verify.FailPortal, "the file %s is not the one in the manifest", f.Path)), nil
 		}
 	}
-	a.sentences = append(a.sentences, fmt.Sprintf("All %d files are those of the manifest, made %s.", len(m.Files), timeJSON(m.Made)))
+	a.sentences = append(a.sentences, fmt.Sprintf("All %d files of cell %s that the manifest names are as it says, made %s; it names neither itself nor its signatures and evidence.", len(m.Files), m.Cell, timeJSON(m.Made)))
+	if m.Operator != "" {
+		a.sentences = append(a.sentences, "The operator calls itself "+m.Operator+".")
+	}
+	for _, x := range m.Custodians {
+		a.sentences = append(a.sentences, fmt.Sprintf("By the operator's word the custodian %s belongs to %s.", x.ID, x.Organisation))
+	}
 
 	// 2. Who signed it.
 	var sigs []verify.Signature

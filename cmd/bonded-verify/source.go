@@ -64,6 +64,17 @@ func (f *cellFlags) cell() (*verify.DirectoryCell, error) {
 	return c, nil
 }
 
+// cellOr is cell for what names its own: that, unless --cell names another, as
+// which it then is checked.
+func (f *cellFlags) cellOr(id bonded.CellID) (*verify.DirectoryCell, error) {
+	if f.Cell == "" && id.Valid() {
+		g := *f
+		g.Cell = string(id)
+		return g.cell()
+	}
+	return f.cell()
+}
+
 // readFile reads a whole file of at most maxFile bytes.
 func readFile(name string) ([]byte, error) {
 	f, err := os.Open(filepath.Clean(name))

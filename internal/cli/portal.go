@@ -7,12 +7,12 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -35,20 +35,26 @@ type portalStatement struct {
 	actorFlags
 	cellFlag
 
-	Says  map[string]string `required:"" placeholder:"LANG=TEXT" help:"What is stated, by language: --says 'en=No court …' --says 'zh-Hans=…'."`
-	Since string            `required:"" placeholder:"DATE" help:"First day since which it is so, in UTC."`
-	Days  int               `default:"90" help:"Days from now until it has to be said again, 1 to 400."`
-	Out   string            `required:"" placeholder:"FILE" help:"File to write."`
+	Says     map[string]string `required:"" placeholder:"LANG=TEXT" help:"What is stated, by language: --says 'en=No court …' --says 'zh-Hans=…'."`
+	Operator string            `placeholder:"NAME" help:"Name of the operator as the law knows it, such as Example AG: it stands in what is signed."`
+	Since    string            `required:"" placeholder:"DATE" help:"First day since which it is so, in UTC: that of the first entry in the ledger or later."`
+	Days     int               `default:"90" help:"Days from now until it has to be said again, 1 to 400."`
+	Ledger   string            `placeholder:"DIR|URL" help:"Ledger of the cell, whose first entry --since is held against; that of the directory if not given."`
+	Out      string            `required:"" placeholder:"FILE" help:"File to write."`
 }
 
 // Run implements the command.
-func (c *portalStatement) Run(s *streams) error {
+func (c *portalStatement) Run(ctx context.Context, s *streams) error {
+	// 1. What is stated.
 	since, err := time.Parse(time.DateOnly, c.Since)
 	if err != nil {
 		return &bonded.Error{Code: bonded.CodeInvalid, Field: "--since", Message: "not a day", Hint: "write it as 2026-01-31"}
 	}
 	if c.Days < 1 || c.Days > 400 {
 		return &bonded.Error{Code: bonded.CodeInvalid, Field: "--days", Message: "a statement is for 1 to 400 days"}
+	}
+	if c.Operator != "" && !verify.PortalName(c.Operator) {
+		return badPortalName("--operator")
 	}
 	d, key, err := c.signer(s)
 	if err != nil {
@@ -59,11 +65,18 @@ func (c *portalStatement) Run(s *streams) error {
 		return &bonded.Error{Code: bonded.CodeInvalid, Field: "--since", Message: "the day is still to come"}
 	}
 	p := &verify.PortalStatement{
-		Format: verify.LabelPortalStatement, Cell: cmp.Or(c.Cell, key.Cell, d.Default), Made: now, Since: since, Until: now.AddDate(0, 0, c.Days),
+		Format: verify.LabelPortalStatement, Cell: cmp.Or(c.Cell, key.Cell, d.Default), Operator: c.Operator, Made: now, Since: since, Until: now.AddDate(0, 0, c.Days),
 	}
 	for _, lang := range slices.Sorted(maps.Keys(c.Says)) {
 		p.Says = append(p.Says, verify.PortalSaying{Lang: lang, Text: c.Says[lang]})
 	}
+
+	// 2. The ledger must go back as far.
+	if err := c.since(ctx, d, p); err != nil {
+		return err
+	}
+
+	// 3. The signature.
 	st, err := verify.NewStatement(p)
 	if err != nil {
 		return err
@@ -79,6 +92,36 @@ func (c *portalStatement) Run(s *streams) error {
 	})
 }
 
+// since refuses a statement about a time before the cell's first witnessed
+// entry: nobody can know of it.
+func (c *portalStatement) since(ctx context.Context, d *verify.Directory, p *verify.PortalStatement) error {
+	cell, ok := d.Cell(p.Cell)
+	if !ok {
+		return bonded.Errorf(bonded.CodeWrongCell, "the directory has no cell %s", p.Cell)
+	}
+	fetch, done, err := ledgerFiles(ctx, cmp.Or(c.Ledger, cell.Ledger), cell)
+	if err != nil {
+		return err
+	}
+	defer done()
+	first, err := verify.FirstEntryTime(fetch, cell)
+	if err != nil {
+		return failed(err)
+	}
+	if p.CheckSince(first) == nil {
+		return nil
+	}
+	return &bonded.Error{
+		Code: bonded.CodeInvalid, Field: "--since",
+		Message: "the cell's first witnessed entry is of " + first.Format(time.RFC3339) + ", and nobody can know of a time before it",
+		Hint:    "state it since " + first.Format(time.DateOnly) + " or later",
+	}
+}
+
+func badPortalName(field string) error {
+	return &bonded.Error{Code: bonded.CodeInvalid, Field: field, Message: "a name has 1 to 200 bytes, without control characters, and no space at its ends"}
+}
+
 // portalBuild writes a portal.
 type portalBuild struct {
 	actorFlags
@@ -88,10 +131,14 @@ type portalBuild struct {
 	Ledger    string `placeholder:"DIR|URL" help:"Ledger of the cell; that of the directory if not given."`
 	Report    string `placeholder:"DIR" help:"Folder of the transparency report to publish, from bonded report make."`
 	Statement string `placeholder:"FILE" help:"Signed statement to publish, from bonded portal statement."`
+	Operator  string `placeholder:"NAME" help:"Name of the operator as the law knows it, such as Example AG; that of the statement if not given."`
 	Entries   int    `default:"2000" help:"How many of the newest entries of the ledger are written as pages; the others are read by script."`
-	Offline   bool   `help:"Ask the cell for nothing: no openings and no custodians stand on the pages."`
-	Wasm      string `placeholder:"DIR" help:"Folder with verify.wasm, verify.wasm.gz and wasm_exec.js; that of this program if not given."`
-	NoWasm    bool   `name:"no-wasm" help:"Build without the verifier in WebAssembly: pages then check by the small verifier alone."`
+
+	Organisation map[string]string `placeholder:"ID=NAME" help:"Organisation that a custodian belongs to: --organisation 'independent-1=Example Notaries'. Certificates name none, and the register is not public."`
+
+	Offline bool   `help:"Ask the cell for nothing: no openings and no custodians stand on the pages."`
+	Wasm    string `placeholder:"DIR" help:"Folder with verify.wasm, verify.wasm.gz and wasm_exec.js; that of this program if not given."`
+	NoWasm  bool   `name:"no-wasm" help:"Build without the verifier in WebAssembly: pages then check by the small verifier alone."`
 }
 
 // Run implements the command.
@@ -127,6 +174,9 @@ func (c *portalBuild) Run(ctx context.Context, s *streams) error {
 	if err := c.published(ctx, in, d, cell); err != nil {
 		return err
 	}
+	if err := c.names(in); err != nil {
+		return err
+	}
 
 	// 3. The files.
 	files, err := portal.Build(in)
@@ -150,12 +200,44 @@ func (c *portalBuild) Run(ctx context.Context, s *streams) error {
 		return err
 	}
 	digest := verify.PortalDigest(files[portal.Manifest])
-	return s.print(map[string]any{"folder": c.Out, "files": len(files), "digest": hex.EncodeToString(digest[:]), "signer": signer}, func(w *tabwriter.Writer) {
+	listed, beside := len(files)-portal.Unlisted, portal.Unlisted
+	return s.print(map[string]any{"folder": c.Out, "files": len(files), "listed": listed, "digest": hex.EncodeToString(digest[:]), "signer": signer}, func(w *tabwriter.Writer) {
 		row(w, "written to", c.Out)
-		row(w, "files", strconv.Itoa(len(files)))
+		row(w, "files", fmt.Sprintf("%d, and %d that the list of files cannot name: itself, its signatures, its evidence", listed, beside))
 		row(w, "digest of the manifest", hex.EncodeToString(digest[:]))
 		row(w, "signed by", cmp.Or(signer, "nobody: name a key with --admin or --person"))
 		row(w, "to announce it", "name "+filepath.Join(c.Out, portal.Manifest)+" as portal in vault.yaml")
+	})
+}
+
+// names takes how the operator calls itself, and to whom custodians belong.
+func (c *portalBuild) names(in *portal.Input) error {
+	stated := ""
+	if in.Stated != nil {
+		stated = in.Stated.Operator
+	}
+	switch {
+	case c.Operator != "" && !verify.PortalName(c.Operator):
+		return badPortalName("--operator")
+	case c.Operator != "" && stated != "" && c.Operator != stated:
+		return &bonded.Error{Code: bonded.CodeConflict, Field: "--operator", Message: "the statement is signed by " + stated, Hint: "name the operator the same way in both"}
+	}
+	in.Operator = cmp.Or(c.Operator, stated)
+	for id, name := range c.Organisation {
+		if !verify.PortalName(name) {
+			return badPortalName("--organisation")
+		}
+		if in.Custodians == nil || !isCustodian(in.Custodians, id) {
+			return &bonded.Error{Code: bonded.CodeInvalid, Field: "--organisation", Message: "no custodian in force is " + id, Hint: "bonded custodians show has their names"}
+		}
+	}
+	in.Organisations = c.Organisation
+	return nil
+}
+
+func isCustodian(ks *verify.Custodians, id string) bool {
+	return slices.ContainsFunc(ks.Roles, func(r verify.CustodianRole) bool {
+		return slices.ContainsFunc(r.Members, func(m verify.Custodian) bool { return m.ID == id })
 	})
 }
 
@@ -205,6 +287,12 @@ func (c *portalBuild) gather(ctx context.Context, in *portal.Input, d *verify.Di
 			return nil //nolint:nilerr // the check says so
 		}
 		in.Counts[leaf.Kind]++
+		if index == 0 {
+			in.First = time.Unix(int64(min(leaf.Time, 1<<40)), 0).UTC() //nolint:gosec // bounded
+		}
+		if o := opened[index]; o != nil && bytes.Equal(o.Leaf.Encode(), data) {
+			in.Opened.Add(o)
+		}
 		if in.Entries = append(in.Entries, portal.Entry{Index: index, Leaf: leaf}); len(in.Entries) > 2*c.Entries {
 			in.Entries = slices.Clone(in.Entries[c.Entries:])
 		}
@@ -281,6 +369,9 @@ func (c *portalBuild) published(ctx context.Context, in *portal.Input, d *verify
 			return failed(err)
 		}
 		if in.Stated, err = verify.OpenPortalStatement(st, in.Cell, admin); err != nil {
+			return failed(err)
+		}
+		if err := in.Stated.CheckSince(in.First); err != nil {
 			return failed(err)
 		}
 		if !in.Now.Before(in.Stated.Until) {

@@ -181,6 +181,9 @@ func (c *reportMake) tell(s *streams, r *verify.Report, salts *verify.ReportSalt
 			row(w, l.Table, l.Column, l.Count, l.Published)
 		}
 		row(w, "")
+		if c.Closed == "" {
+			row(w, "n+", "n or more: cases that are not public yet are not counted without --closed (bonded report closed fetches them)")
+		}
 		row(w, "report written to", c.Out)
 		row(w, "salts, for the auditor only", c.Salts)
 	})

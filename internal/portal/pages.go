@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -39,7 +40,7 @@ type view struct {
 // put writes a page.
 func (x *view) put(title string, content templ.Component) error {
 	p := &ui.Page{
-		Printer: x.Printer, Title: title, Site: x.T("portal.site"), Where: x.T("portal.where", "cell", string(x.Cell)), Home: "index.html",
+		Printer: x.Printer, Title: title + " · " + x.where(x.Printer), Site: x.T("portal.site"), Where: x.where(x.Printer), Home: "index.html",
 		Asset: func(name string) string { return "../" + x.folder + name }, Integrity: x.integrity, Policy: x.policyText(),
 		Foot: foot(x),
 	}
@@ -93,7 +94,7 @@ func (b *builder) putPages(tag string) error {
 func (b *builder) putIndex() error {
 	x := b.words.Printer(locale.Base)
 	p := &ui.Page{
-		Printer: x, Title: x.T("portal.where", "cell", string(b.Cell)), Site: x.T("portal.site"), Where: x.T("portal.where", "cell", string(b.Cell)),
+		Printer: x, Title: b.where(x), Site: x.T("portal.site"), Where: b.where(x),
 		Home: "en/index.html", Asset: func(name string) string { return b.folder + name }, Integrity: b.integrity, Policy: b.policyText(), Narrow: true,
 	}
 	var buf bytes.Buffer
@@ -121,6 +122,21 @@ func (x *view) scriptData() map[string]any {
 		d["wasm"], d["wasm_sha256"] = wasmFile, fmt.Sprintf("%x", verify.PortalDigest(x.Wasm))
 	}
 	return d
+}
+
+// where names cell and operator in the head of a page.
+func (b *builder) where(p *locale.Printer) string {
+	if b.Operator == "" {
+		return p.T("portal.where", "cell", string(b.Cell))
+	}
+	return p.T("portal.where_of", "cell", string(b.Cell), "operator", b.Operator)
+}
+
+func (x *view) cellTitle() string {
+	if x.Operator == "" {
+		return x.T("portal.cell_title", "cell", string(x.Cell))
+	}
+	return x.T("portal.cell_title_of", "cell", string(x.Cell), "operator", x.Operator)
 }
 
 // jurisdictions in words; the codes where there are none.
@@ -157,9 +173,84 @@ func (x *view) people(r *verify.CustodianRole) string {
 	return x.T("portal.of_people", "k", r.Threshold, "n", len(r.Members))
 }
 
-// kind names a leaf.
-func (x *view) kind(k verify.LeafKind) string {
-	return x.T("portalkind." + kindName(k))
+// member names a custodian, with their organisation where the operator says it.
+func (x *view) member(id string) string {
+	if name := x.Organisations[id]; name != "" {
+		return x.T("portal.member_of", "id", id, "organisation", name)
+	}
+	return id
+}
+
+func (x *view) members(r *verify.CustodianRole) string {
+	var out []string
+	for i := range r.Members {
+		out = append(out, x.member(r.Members[i].ID))
+	}
+	return strings.Join(out, x.T("portal.comma"))
+}
+
+// kind names an entry: what it is, or that it is sealed.
+func (x *view) kind(e *Entry) string {
+	switch {
+	case e.Leaf.Kind != verify.LeafCase:
+		return x.T("portalkind." + kindName(e.Leaf.Kind))
+	case e.sealed():
+		return x.T("portal.sealed")
+	case e.Opened.Entry.Type == "": // not to be opened
+		return x.T("portal.entry_withheld")
+	}
+	return x.Or("portalentry."+e.Opened.Entry.Type, e.Opened.Entry.Type)
+}
+
+// tile names how many leaves of a kind there are.
+func (x *view) tile(k verify.LeafKind) string {
+	return x.N("portaltile."+kindName(k), int(min(x.Counts[k], math.MaxInt32)))
+}
+
+// inRun says what a row of several entries is of, such as "40 sealed, 10 anchors".
+func (x *view) inRun(r run) string {
+	var sealed, covers, register, dates, anchors int
+	for i := range r {
+		switch {
+		case r[i].sealed():
+			sealed++
+		case r[i].is(verify.EntryCover):
+			covers++
+		case r[i].is(verify.EntryRegistry):
+			register++
+		case r[i].is(verify.EntryExtension):
+			dates++
+		default:
+			anchors++
+		}
+	}
+	var parts []string
+	for _, c := range []struct {
+		key string
+		n   int
+	}{{"portal.run_sealed", sealed}, {"portal.run_covers", covers}, {"portal.run_register", register}, {"portal.run_dates", dates}, {"portal.run_anchors", anchors}} {
+		if c.n > 0 {
+			parts = append(parts, x.N(c.key, c.n))
+		}
+	}
+	return strings.Join(parts, x.T("portal.comma"))
+}
+
+// runTime is between which times the entries of a row, newest first, were made.
+func (x *view) runTime(r run) string {
+	from, to := x.Minute(seconds(r[len(r)-1].Leaf.Time)), x.Minute(seconds(r[0].Leaf.Time))
+	if from == to {
+		return from
+	}
+	return x.T("portal.run_time", "from", from, "to", to)
+}
+
+// openBy is by when an entry is to be opened; empty if it never is.
+func (x *view) openBy(e *Entry) string {
+	if e.Leaf.OpenBy == 0 {
+		return ""
+	}
+	return x.Minute(seconds(e.Leaf.OpenBy))
 }
 
 func kindName(k verify.LeafKind) string {
@@ -176,26 +267,19 @@ func kindName(k verify.LeafKind) string {
 	return "other"
 }
 
-// opened says what was published of an entry.
+// opened is what an entry of a case says, as far as it was opened.
 func (x *view) opened(e *Entry) string {
-	if e.Opened == nil {
-		if e.Leaf.Kind == verify.LeafCase {
-			return x.T("portal.not_opened")
-		}
+	if e.Opened == nil || e.Opened.Entry.Type != verify.EntryCase {
 		return ""
 	}
 	o := e.Opened.Entry
-	text := x.Or("portalentry."+o.Type, o.Type)
 	var parts []string
 	for _, v := range []string{o.Event, o.State, o.Process, o.Jurisdiction, o.Detail} {
-		if v != "" && o.Type == verify.EntryCase {
+		if v != "" {
 			parts = append(parts, human(v))
 		}
 	}
-	if len(parts) > 0 {
-		text += x.T("portal.colon") + strings.Join(parts, x.T("portal.comma"))
-	}
-	return text
+	return strings.Join(parts, x.T("portal.comma"))
 }
 
 func human(s string) string { return strings.ReplaceAll(s, "_", " ") }
@@ -343,6 +427,9 @@ func (x *view) dimension(v string) string {
 	if j := bonded.Jurisdiction(v); j.Valid() {
 		return x.country(j)
 	}
+	if v == "other" { // what is told too seldom to be named
+		return x.T("portal.row_other")
+	}
 	for _, area := range []string{"officer.process.", "officer.class.", "officer.role."} {
 		if x.Has(area + v) {
 			return x.T(area + v)
@@ -367,10 +454,13 @@ func period(r *verify.Report, p *locale.Printer) string {
 
 // signedBy names who signed the statement.
 func (x *view) signedBy() string {
-	if x.StatedBy == verify.SignerAdmin {
+	switch {
+	case x.StatedBy != verify.SignerAdmin:
+		return x.StatedBy
+	case x.Stated.Operator == "":
 		return x.T("portal.by_admin")
 	}
-	return x.StatedBy
+	return x.T("portal.by_admin_of", "operator", x.Stated.Operator)
 }
 
 // steps are those of the verification page, in order, by the name that its

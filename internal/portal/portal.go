@@ -39,14 +39,18 @@ const (
 	reports    = "report/"
 )
 
+// Unlisted is how many files of a portal its manifest does not name: itself, its
+// signatures and its evidence.
+const Unlisted = 3
+
 // Names of assets beside those of package web.
 const (
 	wasmFile = "verify.wasm.gz"
 	execFile = "wasm_exec.js"
 )
 
-// perPage is how many entries of the ledger a page shows.
-const perPage = 50
+// perPage is how many entries of the ledger a page shows. Most are folded.
+const perPage = 250
 
 // An Input is what the pages show. All of it was checked by the caller.
 type Input struct {
@@ -54,14 +58,19 @@ type Input struct {
 	Program string // version of this program
 
 	Cell       bonded.CellID
+	Operator   string             // name by which the law knows it; empty: not said
 	Directory  []byte             // cells.json
 	Signature  []byte             // cells.json.sig
 	Custodians *verify.Custodians // in force; nil: the cell has none
 	Custody    []byte             // their certificates, as GET /v1/custody gives them; nil: none
 
+	Organisations map[string]string // that custodians belong to, by id, as the operator says
+
 	Checkpoint *verify.Checkpoint
+	First      time.Time                 // time of the first entry of the ledger
 	Counts     map[verify.LeafKind]int64 // of leaves in the whole ledger
 	Entries    []Entry                   // the newest, oldest first
+	Opened     Tally                     // of case leaves in the whole ledger
 
 	Feed bool // the cell publishes openings of cases
 
@@ -82,6 +91,40 @@ type Entry struct {
 	Leaf   *verify.Leaf
 	Opened *verify.OpenedCase // nil: not opened, or nothing to open
 }
+
+// A Tally counts what was opened of the case leaves of a ledger: how many of
+// them were of cases and how many covers. Its zero value has counted nothing.
+type Tally struct {
+	Leaves int64 // opened, of whatever they were
+	Covers int64 // of those
+	Events int64 // of those: of cases
+
+	cases map[bonded.ID]bool
+}
+
+// Add counts an opened leaf, which is in the ledger.
+func (t *Tally) Add(o *verify.OpenedCase) {
+	t.Leaves++
+	switch o.Entry.Type {
+	case verify.EntryCover:
+		t.Covers++
+	case verify.EntryCase:
+		t.Events++
+		if o.Shut(verify.FieldCase) {
+			return
+		}
+		if t.cases == nil {
+			t.cases = map[bonded.ID]bool{}
+		}
+		t.cases[o.Entry.Case] = true
+	}
+}
+
+// Cases is of how many cases an event was opened.
+func (t *Tally) Cases() int64 { return int64(len(t.cases)) }
+
+// Other is how many opened leaves were neither covers nor events of cases.
+func (t *Tally) Other() int64 { return t.Leaves - t.Covers - t.Events }
 
 // A builder makes one portal.
 type builder struct {
@@ -221,8 +264,11 @@ func (b *builder) putWorker() {
 func (b *builder) putManifest() {
 	digest := verify.DirectoryDigest(b.Input.Directory)
 	m := &verify.PortalManifest{
-		Format: verify.LabelPortalManifest, Cell: b.Cell, Made: b.Now.UTC().Truncate(time.Second), Program: b.Program,
+		Format: verify.LabelPortalManifest, Cell: b.Cell, Operator: b.Operator, Made: b.Now.UTC().Truncate(time.Second), Program: b.Program,
 		Directory: hex.EncodeToString(digest[:]),
+	}
+	for _, id := range slices.Sorted(maps.Keys(b.Organisations)) {
+		m.Custodians = append(m.Custodians, verify.PortalCustodian{ID: id, Organisation: b.Organisations[id]})
 	}
 	for _, p := range slices.Sorted(maps.Keys(b.files)) {
 		body := b.files[p]
@@ -245,6 +291,38 @@ func pagesOf(entries []Entry) [][]Entry {
 		out = [][]Entry{nil}
 	}
 	return out
+}
+
+// A run is one row of the list of entries: an entry that says something, or
+// several in a row that say nothing one would look for.
+type run []Entry
+
+// fold is from how many on such entries stand in one row.
+const fold = 3
+
+// runsOf folds what is routine: anchors, what is sealed, covers, later dates, and
+// the register, of whose entries no more than that is public.
+func runsOf(entries []Entry) (out []run) {
+	for rest := entries; len(rest) > 0; {
+		n := 0
+		for n < len(rest) && rest[n].routine() {
+			n++
+		}
+		if n < fold {
+			n = 1
+		}
+		out, rest = append(out, run(rest[:n])), rest[n:]
+	}
+	return out
+}
+
+func (e *Entry) sealed() bool { return e.Leaf.Kind == verify.LeafCase && e.Opened == nil }
+
+// is reports whether an entry was opened and is of a type.
+func (e *Entry) is(kind string) bool { return e.Opened != nil && e.Opened.Entry.Type == kind }
+
+func (e *Entry) routine() bool {
+	return e.Leaf.Kind == verify.LeafAnchor || e.sealed() || e.is(verify.EntryCover) || e.is(verify.EntryRegistry) || e.is(verify.EntryExtension)
 }
 
 // ledgerPage names a page of the ledger, from 1.

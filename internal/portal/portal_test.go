@@ -1,6 +1,7 @@
 package portal_test
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"os"
@@ -34,9 +35,19 @@ func built(t *testing.T) map[string][]byte {
 	}
 	cell := &d.Cells[0]
 	in := &portal.Input{
-		Now: time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC), Program: "test", Cell: cell.ID, Directory: read(t, "cells.json"), Signature: []byte("signature"),
+		Now: time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC), Program: "test", Cell: cell.ID, Operator: "Example AG", Directory: read(t, "cells.json"), Signature: []byte("signature"),
 		Counts: map[verify.LeafKind]int64{}, ReportFiles: map[string][]byte{"report.json": read(t, "report.json")},
 		Wasm: []byte("\x00asm"), WasmGzip: []byte("\x1f\x8b"), WasmExec: []byte("//"),
+	}
+	opened := map[int64]*verify.OpenedCase{}
+	if err := verify.ReadOpenings(bytes.NewReader(read(t, "openings.jsonl")), func(o *verify.CaseOpening) error {
+		x, err := o.Check()
+		if err == nil {
+			opened[x.Index] = x
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
 	}
 	rep, err := verify.CheckCellLedger(func(path string) ([]byte, error) { return os.ReadFile(filepath.Join(vectors, "ledger", path)) }, cell,
 		verify.LogOptions{Entry: func(index int64, data []byte) error {
@@ -45,7 +56,10 @@ func built(t *testing.T) map[string][]byte {
 				return err
 			}
 			in.Counts[leaf.Kind]++
-			in.Entries = append(in.Entries, portal.Entry{Index: index, Leaf: leaf})
+			if o := opened[index]; o != nil {
+				in.Opened.Add(o)
+			}
+			in.Entries = append(in.Entries, portal.Entry{Index: index, Leaf: leaf, Opened: opened[index]})
 			return nil
 		}})
 	if err != nil {
@@ -94,7 +108,7 @@ func TestPagesAreWholeAndLoadNothingElse(t *testing.T) {
 			}
 		}
 	}
-	if pages != 1+2*(5+11) {
+	if pages != 1+2*(5+3) {
 		t.Errorf("%d pages", pages)
 	}
 	if !strings.Contains(string(files["en/report.html"]), `<svg class="chart"`) || !strings.Contains(string(files["zh-Hans/report.html"]), "密钥使用") {
@@ -120,5 +134,38 @@ func TestManifestNamesEveryFile(t *testing.T) {
 	}
 	for name := range files {
 		t.Errorf("%s is not in the manifest", name)
+	}
+}
+
+func TestLedgerDoesNotCallSealedEntriesCases(t *testing.T) {
+	files := built(t)
+	for page, words := range map[string][]string{
+		"en/ledger.html":      {"sealed entries (cases and covers)", "The number of sealed entries is not a number of cases", "covers among them", "<summary>"},
+		"zh-Hans/ledger.html": {"密封条目（案件和空白条目）", "密封条目的数量不是案件的数量", "其中空白条目"},
+	} {
+		for _, w := range words {
+			if !strings.Contains(string(files[page]), w) {
+				t.Errorf("%s does not say %q", page, w)
+			}
+		}
+	}
+	if n := strings.Count(string(files["en/ledger.html"]), `<li class="result"`); n > 125 {
+		t.Errorf("%d rows: the routine is not folded", n)
+	}
+}
+
+func TestPagesNameTheOperator(t *testing.T) {
+	files := built(t)
+	for _, page := range []string{"index.html", "en/index.html", "zh-Hans/verify.html"} {
+		if !strings.Contains(string(files[page]), "Example AG") {
+			t.Errorf("%s does not name the operator", page)
+		}
+	}
+	m, err := verify.ParsePortalManifest(files[portal.Manifest])
+	if err != nil || m.Operator != "Example AG" {
+		t.Errorf("the manifest has operator %q, %v", m.Operator, err)
+	}
+	if said := string(files["zh-Hans/report.html"]); strings.Contains(said, ">other<") || strings.Contains(said, "· other") {
+		t.Error("the Chinese report says other")
 	}
 }

@@ -3,6 +3,7 @@ package ui
 import (
 	"fmt"
 	"math"
+	"strings"
 )
 
 // A Series is one kind of thing counted in a chart. At most six are told apart.
@@ -25,7 +26,8 @@ const (
 	chartWidth  = 640
 	chartHeight = 200
 	chartLeft   = 44
-	chartBottom = 26
+	chartBottom = 40
+	chartLine   = 13 // from one line of a label to the next
 	chartTop    = 10
 )
 
@@ -88,7 +90,7 @@ func (c *Chart) bars() (out []bar) {
 }
 
 // A tick is one line of the axis, or one label beneath it.
-type tick struct{ x, y, text string }
+type tick struct{ x, y, text, whole string }
 
 func (c *Chart) ticks() (out []tick) {
 	top := c.top() // 1, 2 or 5 times a power of ten
@@ -102,7 +104,7 @@ func (c *Chart) ticks() (out []tick) {
 	}
 	for i := range steps + 1 {
 		v := top * i / steps
-		out = append(out, tick{unit(chartLeft - 6), unit(float64(chartHeight-chartBottom) - high*float64(v)/float64(top)), fmt.Sprint(v)})
+		out = append(out, tick{unit(chartLeft - 6), unit(float64(chartHeight-chartBottom) - high*float64(v)/float64(top)), fmt.Sprint(v), ""})
 	}
 	return out
 }
@@ -111,9 +113,58 @@ func (c *Chart) names() (out []tick) {
 	wide := float64(chartWidth-chartLeft) / float64(max(1, len(c.Labels)))
 	every := max(1, (len(c.Labels)+7)/8)
 	for i, l := range c.Labels {
-		if i%every == 0 {
-			out = append(out, tick{unit(chartLeft + wide*(float64(i)+.5)), unit(chartHeight - 8), l})
+		if i%every != 0 {
+			continue
+		}
+		for n, line := range inLines(l, int(wide*float64(every))-6) {
+			out = append(out, tick{unit(chartLeft + wide*(float64(i)+.5)), unit(float64(chartHeight - chartBottom + 16 + n*chartLine)), line, l})
 		}
 	}
 	return out
+}
+
+// runeWidth is about how many units a character takes up.
+func runeWidth(r rune) int {
+	if r >= 0x2e80 { // Chinese, Japanese, Korean
+		return 11
+	}
+	return 6
+}
+
+func textWidth(s string) (n int) {
+	for _, r := range s {
+		n += runeWidth(r)
+	}
+	return n
+}
+
+// inLines breaks a label into at most two lines of so many units, at a space
+// where it has one there, and cuts what is longer.
+func inLines(s string, wide int) []string {
+	if textWidth(s) <= wide {
+		return []string{s}
+	}
+	first := strings.TrimRight(cut(s, wide), " ")
+	if !strings.HasPrefix(s[len(first):], " ") {
+		if i := strings.LastIndexByte(first, ' '); i > 0 {
+			first = first[:i]
+		}
+	}
+	rest := strings.TrimLeft(s[len(first):], " ")
+	if textWidth(rest) > wide {
+		rest = cut(rest, wide-textWidth("…")) + "…"
+	}
+	return []string{first, rest}
+}
+
+// cut returns as much of the start of s as fits into so many units, at least
+// one character.
+func cut(s string, wide int) string {
+	n := 0
+	for i, r := range s {
+		if n += runeWidth(r); n > wide && i > 0 {
+			return s[:i]
+		}
+	}
+	return s
 }

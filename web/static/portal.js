@@ -326,7 +326,23 @@ async function checkStatement(d) {
   if (!who) return ["cannot tell", say("signed_by_other", { signer: s.signatures.map((x) => x.signer).join(", ") })];
   const until = new Date(says.until);
   if (Date.now() > until) return ["does not hold", say("statement_expired", { time: until })];
-  return ["holds", say("statement_holds", { time: until })];
+  const lines = [say("statement_holds", { time: until })];
+
+  // Nobody can know of a time before the first entry of the ledger.
+  let first;
+  try {
+    const v = await wasm(), files = ledgerFiles();
+    if (!v) return ["cannot tell", ...lines, say("statement_since_unseen")];
+    const a = await v.inclusion({ directory: d.text, cell: D.cell, checkpoint: await files("checkpoint"), index: 0, fetch: files });
+    if (a.verdict !== "holds") return [a.verdict, ...lines, ...reason(a)];
+    first = new Date(a.found.time);
+  } catch (e) {
+    if (e instanceof hand.Failure) throw e;
+    return ["cannot tell", ...lines, say("statement_since_unseen")];
+  }
+  const since = new Date(says.since);
+  if (Number(since) + 86_400_000 <= Number(first)) return ["does not hold", say("statement_before", { since, first })];
+  return ["holds", ...lines];
 }
 
 async function checkReport(v, d, progress) {
