@@ -112,6 +112,11 @@ func (x *view) scriptData() map[string]any {
 		if rest, ok := strings.CutPrefix(k, "say."); ok {
 			say[rest] = x.T(k)
 		}
+		for _, words := range []string{"caseevent.", "casestate.", "officer.process."} { // of opened entries
+			if strings.HasPrefix(k, words) {
+				say[k] = x.T(k)
+			}
+		}
 	}
 	d := map[string]any{
 		"cell": x.Cell, "lang": x.Lang, "ledger": strings.TrimSuffix(x.cell.Ledger, "/") + "/", "api": strings.TrimSuffix(x.cell.API, "/"),
@@ -274,10 +279,15 @@ func (x *view) opened(e *Entry) string {
 	}
 	o := e.Opened.Entry
 	var parts []string
-	for _, v := range []string{o.Event, o.State, o.Process, o.Jurisdiction, o.Detail} {
-		if v != "" {
-			parts = append(parts, human(v))
+	for _, v := range []struct{ words, value string }{
+		{"caseevent.", o.Event}, {"casestate.", o.State}, {"officer.process.", o.Process}, {"casedetail.", o.Detail},
+	} {
+		if v.value != "" {
+			parts = append(parts, x.Or(v.words+v.value, human(v.value)))
 		}
+	}
+	if o.Jurisdiction != "" {
+		parts = append(parts, x.country(bonded.Jurisdiction(o.Jurisdiction)))
 	}
 	return strings.Join(parts, x.T("portal.comma"))
 }
