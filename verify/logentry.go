@@ -29,16 +29,30 @@ func ReadEntry(fetch func(path string) ([]byte, error), cp *Checkpoint, index in
 
 	// 2. The path to the root.
 	t := &tileReader{walk: w}
-	p, err := tlog.ProveRecord(cp.Size, index, tlog.TileHashReader(tlog.Tree{N: cp.Size, Hash: cp.Root}, t))
+	p, err := tlog.ProveRecord(cp.Size, index, t.hashes(cp))
 	switch {
-	case t.missing != nil:
-		return nil, Unknown(FailMissing, t.missing, "%s cannot be read", t.path)
 	case err != nil:
-		return nil, &Failure{Verdict: DoesNotHold, Code: FailTile, Message: "the stored hash tiles do not lead to the root of the checkpoint", Err: err}
+		return nil, t.failure(err)
 	case CheckPath(cp.Root, p, index, cp.Size, tlog.RecordHash(entry)) != nil:
 		return nil, Fail(FailInclusion, "entry %d as %s has it is not the one that the checkpoint holds", index, path)
 	}
 	return entry, nil
+}
+
+// ReadConsistency proves by the stored hashes of a static log that the tree of
+// newer extends that of older. Fetch is that of [CheckLog]. The error is a
+// [Failure], as of [CheckConsistency], or with [CannotTell] if a file is not
+// there.
+func ReadConsistency(fetch func(path string) ([]byte, error), older, newer *Checkpoint) error {
+	if older.Size == 0 || older.Size >= newer.Size {
+		return CheckConsistency(older, newer, nil)
+	}
+	t := &tileReader{walk: &logWalk{fetch: fetch}}
+	p, err := tlog.ProveTree(newer.Size, older.Size, t.hashes(newer))
+	if err != nil {
+		return t.failure(err)
+	}
+	return CheckConsistency(older, newer, p)
 }
 
 // FirstEntryTime returns the time of the first entry of a cell's ledger, by the
@@ -65,7 +79,7 @@ func FirstEntryTime(fetch func(path string) ([]byte, error), cell *DirectoryCell
 	if err != nil {
 		return time.Time{}, Fail(FailLeaf, "entry 0 of the ledger is not a leaf")
 	}
-	return time.Unix(int64(min(l.Time, 1<<40)), 0).UTC(), nil //nolint:gosec // bounded
+	return seconds(l.Time), nil
 }
 
 // A tileReader reads hash tiles for package tlog, which checks them against the
@@ -74,6 +88,19 @@ type tileReader struct {
 	walk    *logWalk
 	missing error
 	path    string
+}
+
+// hashes are those of a checkpoint's tree.
+func (t *tileReader) hashes(cp *Checkpoint) tlog.HashReader {
+	return tlog.TileHashReader(tlog.Tree{N: cp.Size, Hash: cp.Root}, t)
+}
+
+// failure is what an error of the hashes means.
+func (t *tileReader) failure(err error) error {
+	if t.missing != nil {
+		return Unknown(FailMissing, t.missing, "%s cannot be read", t.path)
+	}
+	return &Failure{Verdict: DoesNotHold, Code: FailTile, Message: "the stored hash tiles do not lead to the root of the checkpoint", Err: err}
 }
 
 // Height implements [tlog.TileReader].

@@ -53,3 +53,39 @@ func TestReadEntryFindsWhatWasChanged(t *testing.T) {
 		l.files[path] = good
 	}
 }
+
+func TestReadConsistencyProvesGrowth(t *testing.T) {
+	_, vkey := logSigner(t)
+	open := func(l *staticLog) *verify.Checkpoint {
+		cp, err := verify.OpenCheckpoint(l.files["checkpoint"], vkey, logPolicy(t, 2, 3))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cp
+	}
+	small, large := newStaticLog(t, 300), newStaticLog(t, 700)
+	older, newer := open(small), open(large)
+	if err := verify.ReadConsistency(large.fetch, older, newer); err != nil {
+		t.Errorf("a log that grew: %v", err)
+	}
+	if err := verify.ReadConsistency(large.fetch, newer, newer); err != nil {
+		t.Errorf("the same log: %v", err)
+	}
+	if err := verify.ReadConsistency(small.fetch, newer, older); verify.VerdictOf(err) != verify.DoesNotHold {
+		t.Errorf("a log that shrank: %v", err)
+	}
+	forked := *older
+	forked.Root[0] ^= 1
+	if err := verify.ReadConsistency(large.fetch, &forked, newer); verify.VerdictOf(err) != verify.DoesNotHold {
+		t.Errorf("a log with another past: %v", err)
+	}
+	path := verify.TilePath(0, 1, 256)
+	large.files[path][40] ^= 1
+	if err := verify.ReadConsistency(large.fetch, older, newer); verify.VerdictOf(err) != verify.DoesNotHold {
+		t.Errorf("%s with a flipped bit: %v", path, err)
+	}
+	delete(large.files, path)
+	if err := verify.ReadConsistency(large.fetch, older, newer); verify.VerdictOf(err) != verify.CannotTell {
+		t.Errorf("without %s: %v", path, err)
+	}
+}

@@ -128,15 +128,7 @@ func consistency(c *call) (*answer, error) {
 		return nil, err
 	}
 	a := &answer{Found: map[string]any{"older": older.Size, "newer": newer.Size}}
-	if older.Size == 0 || older.Size >= newer.Size {
-		return a, verify.CheckConsistency(older, newer, nil)
-	}
-	t := &tiles{fetch: c.fetch()}
-	p, err := tlog.ProveTree(newer.Size, older.Size, tlog.TileHashReader(tlog.Tree{N: newer.Size, Hash: newer.Root}, t))
-	if err != nil {
-		return a, t.failure(err)
-	}
-	return a, verify.CheckConsistency(older, newer, p)
+	return a, verify.ReadConsistency(c.fetch(), older, newer)
 }
 
 func inclusion(c *call) (*answer, error) {
@@ -166,54 +158,6 @@ func foundLeaf(index int64, entry []byte) map[string]any {
 		}
 	}
 	return m
-}
-
-// tiles reads hash tiles for package tlog, which checks them against the root.
-type tiles struct {
-	fetch   func(path string) ([]byte, error)
-	missing error
-	path    string
-}
-
-func (t *tiles) either(path, full string) ([]byte, string, error) {
-	b, err := t.fetch(path)
-	if err != nil && path != full {
-		if b, err := t.fetch(full); err == nil {
-			return b, full, nil
-		}
-	}
-	return b, path, err
-}
-
-// Height implements [tlog.TileReader].
-func (t *tiles) Height() int { return 8 }
-
-// ReadTiles implements [tlog.TileReader].
-func (t *tiles) ReadTiles(list []tlog.Tile) ([][]byte, error) {
-	out := make([][]byte, len(list))
-	for i, tile := range list {
-		b, path, err := t.either(verify.TilePath(tile.L, tile.N, tile.W), verify.TilePath(tile.L, tile.N, 0))
-		t.path = path
-		if err != nil {
-			t.missing = err
-			return nil, err
-		}
-		if want := tile.W * tlog.HashSize; len(b) > want {
-			b = b[:want]
-		}
-		out[i] = b
-	}
-	return out, nil
-}
-
-// SaveTiles implements [tlog.TileReader].
-func (t *tiles) SaveTiles([]tlog.Tile, [][]byte) {}
-
-func (t *tiles) failure(err error) error {
-	if t.missing != nil {
-		return verify.Unknown(verify.FailMissing, t.missing, "%s cannot be read", t.path)
-	}
-	return &verify.Failure{Verdict: verify.DoesNotHold, Code: verify.FailTile, Message: "the stored hash tiles do not lead to the root of the checkpoint", Err: err}
 }
 
 func proof(c *call) (*answer, error) {
