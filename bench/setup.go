@@ -96,7 +96,7 @@ func (b *bench) run(ctx context.Context, l deploy.Layout, bin string) (err error
 }
 
 func (b *bench) startEcho(ctx context.Context) error {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // returns at once
+	l, err := deploy.ListenFree()
 	if err != nil {
 		return err
 	}

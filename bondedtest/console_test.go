@@ -135,19 +135,10 @@ func (b *browser) text(css string) string {
 	return s
 }
 
-// shot keeps a picture of the page where BONDED_SHOTS says.
+// shot keeps pictures of the page.
 func (b *browser) shot(name string) {
-	dir := os.Getenv("BONDED_SHOTS")
-	if dir == "" {
-		return
-	}
-	for _, w := range []int64{1280, 390} {
-		b.do("resize", chromedp.EmulateViewport(w, 900))
-		p, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
-		must(b.t, err)
-		must(b.t, os.WriteFile(filepath.Join(dir, name+"-"+map[int64]string{1280: "wide", 390: "phone"}[w]+".png"), p, 0o600))
-	}
-	b.do("resize", chromedp.EmulateViewport(1280, 900))
+	b.t.Helper()
+	(&tab{t: b.t, ctx: b.ctx}).picture("console-" + name)
 }
 
 // invite makes a link for somebody to enrol.

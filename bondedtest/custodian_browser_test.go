@@ -3,13 +3,11 @@
 package bondedtest_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -18,24 +16,22 @@ import (
 	"bonded/internal/apitype"
 )
 
-var printedLink = regexp.MustCompile(`open (http://127\.0\.0\.1:\d+/\S+)`)
+// custodianPage is the address of a custodian's page, once it is there.
+func (o *door) custodianPage(id string) string {
+	o.t.Helper()
+	ctx, cancel := context.WithTimeout(o.ctx(), patience)
+	defer cancel()
+	link, err := o.d.CustodianPage(ctx, o.Cell, id)
+	must(o.t, err)
+	return link
+}
 
 // TestE2ECustodianApprovesByClicking has a custodian read and approve a case on
 // their page, which an agency has filled with what browsers would run.
 func TestE2ECustodianApprovesByClicking(t *testing.T) {
 	b := openTab(t, "en")
 	o := openDoor(t, "firm-1")
-	var link string
-	poll(t, "the custodian's program prints its link", func() error {
-		log, err := os.ReadFile(filepath.Join(o.d.Layout.Dir, "logs", "eu-custodian-firm-1.log"))
-		must(t, err)
-		m := printedLink.FindStringSubmatch(string(log))
-		if m == nil {
-			return bonded.Errorf(bonded.CodeStale, "%s", log)
-		}
-		link = m[1]
-		return nil
-	})
+	link := o.custodianPage("firm-1")
 
 	// 1. A case of an agency whose names, and whose request, are hostile.
 	const evil = `<img src=x onerror="window.evil=1">`
@@ -114,4 +110,15 @@ func TestE2ECustodianApprovesByClicking(t *testing.T) {
 	// 5. The served program computes when the others have approved.
 	o.approve(id, "firm-3", "independent-2")
 	o.work(id, "firm-3", "independent-2")
+
+	// 6. Started again it says where it is now, not where it was.
+	p := o.d.Process("eu/custodian-firm-1")
+	must(t, p.Stop())
+	must(t, p.Restart())
+	again := o.custodianPage("firm-1")
+	if again == link {
+		t.Errorf("the page is still at %s", link)
+	}
+	b.open(again)
+	b.see("main h1")
 }

@@ -18,11 +18,17 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// shoot keeps pictures of the page for people to look at, if BONDED_SHOTS names
-// a folder: NAME-1280.png and NAME-390.png, and the same in the folder dark.
+// shoot has axe look at the page, and keeps pictures of it.
 func (b *tab) shoot(name string) {
 	b.t.Helper()
 	b.audit(name)
+	b.picture(name)
+}
+
+// picture keeps pictures of the page for people to look at, if BONDED_SHOTS names
+// a folder: NAME-1280.png and NAME-390.png, and the same in the folder dark.
+func (b *tab) picture(name string) {
+	b.t.Helper()
 	dir := os.Getenv("BONDED_SHOTS")
 	if dir == "" {
 		return

@@ -68,10 +68,7 @@ func (b *tab) passkeys() {
 	b.do(chromedp.Navigate("about:blank"))
 	_, err := chromedp.Call(b.ctx, webauthn.Enable, webauthn.EnableParams{})
 	must(b.t, err)
-	_, err = chromedp.Call(b.ctx, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{Options: &webauthn.VirtualAuthenticatorOptions{
-		Protocol: "ctap2", Ctap2version: "ctap2_1", Transport: "internal", HasResidentKey: true, HasUserVerification: true, IsUserVerified: true, HasPrf: true, AutomaticPresenceSimulation: true,
-	}})
-	must(b.t, err)
+	(&browser{t: b.t, ctx: b.ctx}).authenticator("internal")
 }
 
 // enrolled is a browser in which somebody has enrolled and signed in.
@@ -241,17 +238,7 @@ func (s *told) review(id bonded.CaseID) {
 func (s *told) approve(id bonded.CaseID, custodians ...string) {
 	for i, c := range custodians {
 		b := openTab(s.t, s.lang)
-		var link string
-		poll(s.t, "the custodian's program prints its link", func() error {
-			log, err := os.ReadFile(filepath.Join(s.d.Layout.Dir, "logs", "eu-custodian-"+c+".log"))
-			must(s.t, err)
-			m := printedLink.FindStringSubmatch(string(log))
-			if m == nil {
-				return bonded.Errorf(bonded.CodeStale, "%s", log)
-			}
-			link = m[1]
-			return nil
-		})
+		link := s.custodianPage(c)
 		b.open(link)
 		b.see("#cases")
 		if i == 0 {

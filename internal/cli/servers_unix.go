@@ -125,7 +125,7 @@ func (c *devCommand) Run(ctx context.Context, s *streams) error {
 		return errors.Join(err, d.Stop())
 	}
 	// 4. Say what is there, and stay.
-	if err := printDeployment(s, d); err != nil {
+	if err := printDeployment(ctx, s, d); err != nil {
 		return errors.Join(err, d.Stop())
 	}
 	fmt.Fprintln(s.err, "running; Ctrl-C ends all of them")
@@ -199,7 +199,9 @@ type pageView struct {
 }
 
 // pages are where people of the deployment's first cell go with a browser.
-func pages(d *deploy.Deployment) (out []pageView, err error) {
+func pages(ctx context.Context, d *deploy.Deployment) (out []pageView, err error) {
+	ctx, cancel := context.WithTimeout(ctx, deploy.StartWait)
+	defer cancel()
 	cell := d.Directory.Default
 	conf, err := node.LoadVaultConfig(d.Layout.Vault(cell))
 	if err != nil {
@@ -213,30 +215,13 @@ func pages(d *deploy.Deployment) (out []pageView, err error) {
 		if !ok {
 			continue
 		}
-		link, err := custodianLink(p.Log)
+		link, err := d.CustodianPage(ctx, cell, custodian)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, pageView{"custodian " + custodian, link})
 	}
 	return out, nil
-}
-
-// custodianLink is what a custodian prints as soon as its page is there.
-func custodianLink(file string) (string, error) {
-	for range 100 { // 10 seconds
-		log, err := os.ReadFile(file)
-		if err != nil {
-			return "", fmt.Errorf("read what a custodian said: %w", err)
-		}
-		if _, link, ok := strings.Cut(string(log), ": open "); ok {
-			if link, _, ok = strings.Cut(link, "\n"); ok {
-				return link, nil
-			}
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	return "see " + file, nil
 }
 
 type processView struct {
@@ -246,7 +231,7 @@ type processView struct {
 	Log     string `json:"log"`
 }
 
-func printDeployment(s *streams, d *deploy.Deployment) error {
+func printDeployment(ctx context.Context, s *streams, d *deploy.Deployment) error {
 	cred, err := deploy.LoadCredential(d.Layout.Credential(deploy.PrincipalApp))
 	if err != nil {
 		return err
@@ -256,7 +241,7 @@ func printDeployment(s *streams, d *deploy.Deployment) error {
 	for _, p := range d.Processes {
 		v.Processes = append(v.Processes, processView{p.Name, p.PID(), d.Address(p.Name), p.Log})
 	}
-	if v.Pages, err = pages(d); err != nil {
+	if v.Pages, err = pages(ctx, d); err != nil {
 		return err
 	}
 	return s.print(v, func(w *tabwriter.Writer) {
@@ -337,7 +322,7 @@ func (c *demoCommand) Run(ctx context.Context, s *streams) error {
 	if err != nil || c.Exit {
 		return errors.Join(err, d.Stop(), remove())
 	}
-	if err := printDeployment(s, d); err != nil {
+	if err := printDeployment(ctx, s, d); err != nil {
 		return errors.Join(err, d.Stop(), remove())
 	}
 	fmt.Fprintln(s.err, "the deployment stays; Ctrl-C ends it and removes a temporary folder")

@@ -22,7 +22,6 @@ const (
 	PrincipalAuditor = "auditor"    // reads the journal
 	PrincipalJobs    = "vault-job"  // the vault's own background work
 	PrincipalDoor    = "front-door" // what the vault does for cases
-
 )
 
 // People of the console, by their ids in the register. They have no keys for

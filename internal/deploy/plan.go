@@ -90,7 +90,7 @@ func (p *Plan) assign(base int) error {
 	// Free ports: all are held open until every one is known, so that none is
 	// given twice.
 	for _, w := range want {
-		l, err := listenBelowEphemeral()
+		l, err := ListenFree()
 		if err != nil {
 			return fmt.Errorf("find a free port: %w", err)
 		}
@@ -100,9 +100,10 @@ func (p *Plan) assign(base int) error {
 	return nil
 }
 
-// listenBelowEphemeral listens at a port that no outgoing connection takes
-// before its process starts: the systems we know give those from 32768 up.
-func listenBelowEphemeral() (net.Listener, error) {
+// ListenFree listens at a free port of loopback for a process that is started
+// there once the listener is closed: no outgoing connection takes the port
+// before, for the systems we know give those from 32768 up.
+func ListenFree() (net.Listener, error) {
 	const first, last, tries = 20000, 32767, 100
 	var err error
 	for range tries {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -31,6 +32,7 @@ type Process struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed when cmd has ended
 	err  error         // how it ended
+	from int64         // where in its log this start begins
 }
 
 // start runs the command and watches for its end.
@@ -44,7 +46,12 @@ func (p *Process) start() error {
 	if err != nil {
 		return fmt.Errorf("start %s: %w", p.Name, err)
 	}
-	defer log.Close()                             // the child has its own copy
+	defer log.Close() // the child has its own copy
+	fi, err := log.Stat()
+	if err != nil {
+		return fmt.Errorf("start %s: %w", p.Name, err)
+	}
+	p.from = fi.Size()
 	cmd := exec.Command(p.args[0], p.args[1:]...) //nolint:gosec,noctx // our own binaries; ended by Stop and Kill, not by a context
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = append(os.Environ(), p.env...)
@@ -133,6 +140,30 @@ func (p *Process) LastLines(n int) string {
 	}
 	lines := bytes.Split(bytes.TrimRight(b, "\n"), []byte("\n"))
 	return string(bytes.Join(lines[max(0, len(lines)-n):], []byte("\n")))
+}
+
+// Said waits for a line that the process says since it was started, and
+// returns what stands in it behind a text. It is an error if the process ends
+// before, or ctx does.
+func (p *Process) Said(ctx context.Context, text string) (rest string, err error) {
+	p.mu.Lock()
+	from := p.from
+	p.mu.Unlock()
+	err = p.await(ctx, func(context.Context) error {
+		log, err := os.ReadFile(p.Log)
+		if err != nil {
+			return err
+		}
+		_, after, ok := strings.Cut(string(log[min(from, int64(len(log))):]), text)
+		if ok {
+			rest, _, ok = strings.Cut(after, "\n")
+		}
+		if !ok {
+			return fmt.Errorf("it has not said %q", text)
+		}
+		return nil
+	})
+	return rest, err
 }
 
 // await polls check until it returns nil, the process ends, or time is up.

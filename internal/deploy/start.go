@@ -109,6 +109,16 @@ func (d *Deployment) StartCustodian(cell bonded.CellID, id, bin string) error {
 	return d.Processes[len(d.Processes)-1].start()
 }
 
+// CustodianPage returns the address of a custodian's page, with its secret, as
+// soon as the program serves it.
+func (d *Deployment) CustodianPage(ctx context.Context, cell bonded.CellID, id string) (string, error) {
+	p := d.Process(string(cell) + "/custodian-" + id)
+	if p == nil {
+		return "", bonded.Errorf(bonded.CodeInvalid, "no custodian %s of cell %s runs", id, cell)
+	}
+	return p.Said(ctx, "custodian "+id+": open ")
+}
+
 func (d *Deployment) add(name string, args ...string) {
 	d.Processes = append(d.Processes, &Process{
 		Name: name, Log: filepath.Join(d.Layout.Dir, "logs", flatten(name)+".log"), args: args,
