@@ -1,6 +1,8 @@
 package apitype
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"bonded"
@@ -124,6 +126,14 @@ const (
 // MaxBoardPage is how many cases a board shows at once.
 const MaxBoardPage = 50
 
+// Awaits reports whether a case waits for somebody who can do this, and not
+// only lets them: what may be done at any time does not count.
+func Awaits(actions []string) bool {
+	return slices.ContainsFunc(actions, func(name string) bool {
+		return name != "fraud" && name != "withdraw" && !strings.HasPrefix(name, "hold_") && !strings.HasPrefix(name, "secrecy_")
+	})
+}
+
 // A CaseBoard is a page of cases and how many there are. Of each case it has
 // what stands beside its statements, and what the reader can do.
 type CaseBoard struct {
@@ -215,6 +225,13 @@ type RegistryEntry struct {
 	InForce   *time.Time        `json:"in_force,omitempty"` // witness time plus the waiting time
 	Index     *int64            `json:"index,omitempty"`
 }
+
+// Counts reports whether it is the version that counts before all older ones:
+// in force, or suspended.
+func (e *RegistryEntry) Counts() bool { return e.State == "in_force" || e.State == "suspended" }
+
+// Waits reports whether the version is not in force yet and may come.
+func (e *RegistryEntry) Waits() bool { return e.State == "proposed" || e.State == "confirmed" }
 
 // RegistryList is the register.
 type RegistryList struct {

@@ -119,6 +119,20 @@ const (
 	RegisterCustodians = "custodians"
 )
 
+// RegisterGroup is the part of the register that lists an entry: of an agency,
+// or of a person with a role.
+func RegisterGroup(kind, role string) string {
+	switch {
+	case kind == verify.RegistryAgency:
+		return RegisterAgencies
+	case role == "requester":
+		return RegisterOfficers
+	case role == "custodian":
+		return RegisterCustodians
+	}
+	return RegisterPeople
+}
+
 // A RegisterQuery asks for a page of one part of the register.
 type RegisterQuery struct {
 	Group  string

@@ -130,13 +130,10 @@ func (v *registeredVersion) independent() bool {
 	return false
 }
 
-// waits reports whether a version is not in force yet and may come.
-func (v *registeredVersion) waits() bool { return v.State == "proposed" || v.State == "confirmed" }
-
 // current is the version that counts: the one in force, else the newest.
 func (r *registered) current() *registeredVersion {
 	for i := range r.versions {
-		if s := r.versions[i].State; s == "in_force" || s == "suspended" {
+		if r.versions[i].Counts() {
 			return &r.versions[i]
 		}
 	}
@@ -146,7 +143,7 @@ func (r *registered) current() *registeredVersion {
 // waiting are the versions that are not in force yet.
 func (r *registered) waiting() (out []*registeredVersion) {
 	for i := range r.versions {
-		if r.versions[i].waits() {
+		if r.versions[i].Waits() {
 			out = append(out, &r.versions[i])
 		}
 	}
@@ -163,16 +160,10 @@ func (r *registered) name() string {
 
 // group is where an entry is listed.
 func (r *registered) group() string {
-	c := r.current()
-	switch {
-	case c.agency != nil:
-		return apitype.RegisterAgencies
-	case c.person.Role == "requester":
-		return apitype.RegisterOfficers
-	case c.person.Role == "custodian":
-		return apitype.RegisterCustodians
+	if p := r.current().person; p != nil {
+		return apitype.RegisterGroup(r.kind, p.Role)
 	}
-	return apitype.RegisterPeople
+	return apitype.RegisterGroup(r.kind, "")
 }
 
 // readRegistered reads an entry of the register.

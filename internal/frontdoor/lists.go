@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"context"
 	"slices"
-	"strings"
 
+	"bonded/internal/apitype"
 	"bonded/internal/frontdoor/frontdoorsql"
 	"bonded/internal/frontdoor/rules"
 )
@@ -39,7 +39,7 @@ func (s *Service) noteLists(q frontdoorsql.Q, c *kase) error {
 		lists = append(lists, frontdoorsql.ListOpen)
 	}
 	for i := range waiters {
-		if r := &waiters[i]; c.knownTo(r) && waits(s.actionsOf(c, r, s.now())) {
+		if r := &waiters[i]; c.knownTo(r) && apitype.Awaits(s.actionsOf(c, r, s.now())) {
 			lists = append(lists, string(r.role))
 		}
 	}
@@ -62,14 +62,6 @@ func (c *kase) knownTo(r *reader) bool {
 		return true
 	}
 	return c.state != rules.StateDraft
-}
-
-// waits reports whether a case waits for somebody who can do this: what may be
-// done at any time does not count.
-func waits(can []string) bool {
-	return slices.ContainsFunc(can, func(name string) bool {
-		return name != "fraud" && name != "withdraw" && !strings.HasPrefix(name, "hold_") && !strings.HasPrefix(name, "secrecy_")
-	})
 }
 
 // relist puts cases into lists that another release has changed, and all of

@@ -256,7 +256,7 @@ func (s *Service) RegisterPage(ctx context.Context, call *apitype.PersonCall, in
 	err = all.ids(who, now, func(versions []*registryVersion, entries []*apitype.RegistryEntry) error {
 		group, name := versions[currentOf(entries)].group()
 		out.Counts[group]++
-		waits := len(out.Waiting) < in.Limit && slices.ContainsFunc(entries, func(e *apitype.RegistryEntry) bool { return e.State == regProposed || e.State == regConfirmed })
+		waits := len(out.Waiting) < in.Limit && slices.ContainsFunc(entries, (*apitype.RegistryEntry).Waits)
 		fits := group == in.Group && (want == "" || strings.Contains(strings.ToLower(versions[0].row.ID+"\n"+name), want))
 		if fits {
 			out.Total++
@@ -296,7 +296,7 @@ func (s *Service) versionsOf(ctx context.Context, versions []*registryVersion, e
 // or suspended, else the newest.
 func currentOf(entries []*apitype.RegistryEntry) int {
 	for i, e := range slices.Backward(entries) {
-		if e.State == "in_force" || e.State == regSuspended {
+		if e.Counts() {
 			return i
 		}
 	}
@@ -306,13 +306,8 @@ func currentOf(entries []*apitype.RegistryEntry) int {
 // group returns in which part of the register a version is listed, and by
 // which name.
 func (v *registryVersion) group() (group, name string) {
-	switch {
-	case v.agency != nil:
-		return apitype.RegisterAgencies, v.agency.Name
-	case v.person.Role == string(rules.RoleRequester):
-		return apitype.RegisterOfficers, v.person.Name
-	case v.person.Role == string(rules.RoleCustodian):
-		return apitype.RegisterCustodians, v.person.Name
+	if v.agency != nil {
+		return apitype.RegisterGroup(v.row.Kind, ""), v.agency.Name
 	}
-	return apitype.RegisterPeople, v.person.Name
+	return apitype.RegisterGroup(v.row.Kind, v.person.Role), v.person.Name
 }

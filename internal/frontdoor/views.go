@@ -150,7 +150,7 @@ func (s *Service) ListCases(ctx context.Context, call *apitype.PersonCall, state
 			if err != nil {
 				return nil, err
 			}
-			if v == nil || state == Pending && !waits(v.Actions) {
+			if v == nil || state == Pending && !apitype.Awaits(v.Actions) {
 				continue
 			}
 			if out.Cases = append(out.Cases, *v); len(out.Cases) == apitype.MaxCasePage {
