@@ -64,14 +64,6 @@ func (x *visit) board() error {
 	return x.show(x.T("case.title"), boardView(x, l))
 }
 
-// awaits reports whether a case waits for somebody who can do this, and not
-// only lets them.
-func awaits(can []string) bool {
-	return slices.ContainsFunc(can, func(name string) bool {
-		return name != "fraud" && name != "withdraw" && !strings.HasPrefix(name, "hold_") && !strings.HasPrefix(name, "secrecy_")
-	})
-}
-
 // stateKind is the mark of a state.
 func stateKind(state string) string {
 	kinds := map[rules.State]string{
@@ -164,16 +156,7 @@ func (x *visit) casePage() error {
 	if err != nil {
 		return err
 	}
-	why := "sign.no_passkey"
-	for _, p := range keys {
-		switch {
-		case p.Key != x.who.Key:
-		case p.signs():
-			why = ""
-		case why != "":
-			why = "sign.reads_only"
-		}
-	}
+	_, why := x.signing(keys)
 	x.scripts = append(x.scripts, "sign.js")
 	return x.show(f.v.Case.String(), caseView(x, f, why))
 }
@@ -367,7 +350,7 @@ func (f *caseFile) opens() bool {
 func (x *visit) actionNames(can []string) string {
 	var out []string
 	for _, name := range can {
-		if awaits([]string{name}) && x.Has("caseact."+name) {
+		if apitype.Awaits([]string{name}) && x.Has("caseact."+name) {
 			out = append(out, x.T("caseact."+name))
 		}
 	}

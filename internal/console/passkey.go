@@ -177,6 +177,27 @@ type sealedKey struct {
 	Wrapped protocol.URLEncodedBase64 `json:"wrapped"`
 }
 
+// signing returns those of the signed-in person's passkeys that sign, or why none
+// does.
+func (x *visit) signing(all []*passkey) (sign []*passkey, why *bonded.Error) {
+	reads := false
+	for _, p := range all {
+		if p.Key != x.who.Key {
+			continue
+		}
+		if reads = true; p.signs() {
+			sign = append(sign, p)
+		}
+	}
+	switch {
+	case len(sign) > 0:
+		return sign, nil
+	case reads:
+		return nil, &bonded.Error{Code: bonded.CodeForbidden, Field: "passkey", Message: x.T("sign.reads_only"), Hint: x.T("sign.reads_only_hint")}
+	}
+	return nil, &bonded.Error{Code: bonded.CodeForbidden, Field: "passkey", Message: x.T("sign.no_passkey"), Hint: x.T("sign.no_passkey_hint")}
+}
+
 // stepUp begins a use of the signing key: what passkeys may confirm it, and
 // the key sealed under each.
 func (x *visit) stepUp() (options *protocol.PublicKeyCredentialRequestOptions, data *webauthn.SessionData, keys []sealedKey, err error) {
@@ -184,20 +205,14 @@ func (x *visit) stepUp() (options *protocol.PublicKeyCredentialRequestOptions, d
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	mine, reads := o.passkeys[:0], false
-	for _, p := range o.passkeys {
-		reads = reads || p.Key == x.who.Key
-		if p.Key == x.who.Key && p.signs() {
-			mine = append(mine, p)
-			keys = append(keys, sealedKey{p.ID, p.Salt, p.Wrapped})
-		}
+	mine, why := x.signing(o.passkeys)
+	if why != nil {
+		return nil, nil, nil, why
 	}
-	if o.passkeys = mine; len(mine) == 0 {
-		if reads {
-			return nil, nil, nil, &bonded.Error{Code: bonded.CodeForbidden, Field: "passkey", Message: x.T("sign.reads_only"), Hint: x.T("sign.reads_only_hint")}
-		}
-		return nil, nil, nil, &bonded.Error{Code: bonded.CodeForbidden, Field: "passkey", Message: x.T("sign.no_passkey"), Hint: x.T("sign.no_passkey_hint")}
+	for _, p := range mine {
+		keys = append(keys, sealedKey{p.ID, p.Salt, p.Wrapped})
 	}
+	o.passkeys = mine
 	a, data, err := x.c.webauthn.BeginLogin(o, webauthn.WithUserVerification(protocol.VerificationRequired))
 	if err != nil {
 		return nil, nil, nil, err
