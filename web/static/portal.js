@@ -377,8 +377,11 @@ async function showEntry(into, index) {
     // What is proven must be what is shown: the file was perhaps read twice.
     if (proven?.verdict === "holds" && proven.found?.hash !== hash) throw new hand.Failure("inclusion", `entry ${index} is not the same each time it is read`);
     const opened = leaf.kind === "case" ? await findOpening(index, hash) : null;
-    if (opened) facts.push([say("entry_says"), say("entry_type_" + opened.type) + ["caseevent." + opened.event, "casestate." + opened.state, "officer.process." + opened.process, "." + opened.jurisdiction].map((k) => D.say[k] ?? k.slice(k.lastIndexOf(".") + 1)).filter((x) => x && x !== "undefined").map((x) => " · " + x).join("")]);
-    else if (leaf.kind === "case") facts.push([say("entry_says"), say(opened === null ? "entry_not_opened" : "entry_opening_unknown")]);
+    if (opened) {
+      const word = (area, value) => D.say[area + value] ?? value;
+      const parts = [word("caseevent.", opened.event), word("casestate.", opened.state), word("officer.process.", opened.process), opened.jurisdiction];
+      facts.push([say("entry_says"), [say("entry_type_" + opened.type), ...parts.filter(Boolean)].join(" · ")]);
+    } else if (leaf.kind === "case") facts.push([say("entry_says"), say(opened === null ? "entry_not_opened" : "entry_opening_unknown")]);
     facts.push([say("entry_hash"), el("code", {}, hash)]);
     const lines = proven ? (proven.verdict === "holds" ? [say("entry_holds", { size: cp.size, time: new Date(Number(cp.witnessTime) * 1000) })] : reason(proven)) : [say("entry_no_proof")];
     outcome(into, proven?.verdict ?? "cannot tell", ...lines, factList(facts));
